@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The webhook edge: N loop threads, each with an event base, an evhttp and its own listeners (SO_REUSEPORT). Batches go
+// to the pipeline's intake; nothing here knows of sinks or queues.
+#ifndef BFR_CORE_HTTP_SERVER_H
+#define BFR_CORE_HTTP_SERVER_H
+
+#include "clock.h"
+#include "config_settings.h"
+#include "metrics.h"
+#include "pipe_pipeline.h"
+#include "plugin_auth.h"
+
+struct bfr_http_server;
+
+struct bfr_http_setup {
+    const struct bfr_settings *settings; // must outlive the server
+    uint64_t max_payload_bytes;          // the effective limit
+    const struct bfr_clock *clock;
+    struct bfr_metrics *metrics;
+    struct bfr_pipeline *pipeline;
+    struct bfr_auth *auth;
+};
+
+// Bind every address. A port in use is found here, also one that another process shares with SO_REUSEPORT. [main]
+BFR_MUST_CHECK uint32_t bfr_http_server_new(const struct bfr_http_setup *setup, struct bfr_http_server **out,
+                                            struct bfr_err *err);
+BFR_MUST_CHECK uint32_t bfr_http_server_start(struct bfr_http_server *server, struct bfr_err *err);
+// The port of the first listener (for webhook.port 0).
+uint16_t bfr_http_server_port(const struct bfr_http_server *server);
+
+// Still serve everything, but end each connection after its reply.
+void bfr_http_server_shed(struct bfr_http_server *server);
+// Empty the accept queues, close the listeners; a new request on an open connection gets 503 and close.
+void bfr_http_server_close(struct bfr_http_server *server);
+// Wait until no request is in flight or the deadline; then join the loops. Requests still waiting for their ack level are
+// answered by the pipeline's progress, so the pipeline must still run. Returns the requests cut off. [main]
+uint32_t bfr_http_server_stop(struct bfr_http_server *server, uint64_t deadline_ns);
+void bfr_http_server_free(struct bfr_http_server *server);
+
+#endif

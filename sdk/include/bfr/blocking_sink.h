@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sink from one blocking function, in the static library libbfr-sdk. The helper runs `store` on worker threads, keeps
+ * a bounded hand-over, completes each delivery exactly once, and drains.
+ *
+ *     static void store(void *self, const struct bfr_batch *batch, struct bfr_result *out) { ... }
+ *
+ *     create:  me->pool = bfr_blocking_sink_new(host, 4, store, me, err);
+ *     start:   return bfr_blocking_sink_start(me->pool, err);
+ *     put:     return bfr_blocking_sink_put(me->pool, deliveries, count);
+ *     drain:   bfr_blocking_sink_drain(me->pool, deadline_ns);
+ *     stop:    bfr_blocking_sink_stop(me->pool);
+ *     destroy: bfr_blocking_sink_free(me->pool);
+ */
+#ifndef BFR_BLOCKING_SINK_H
+#define BFR_BLOCKING_SINK_H
+
+#include "host.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What `store` says; starts as BFR_STORED. The setters below are the comfortable form. */
+struct bfr_result {
+    uint32_t outcome; /* enum bfr_outcome */
+    uint32_t flags;   /* BFR_OUTAGE */
+    uint32_t reason;  /* enum bfr_reason, with BFR_REJECT */
+    uint64_t retry_after_ms;
+    char text[512];
+};
+
+/* Store one batch; may block; runs on a worker thread, concurrently with itself. A process-wide stop does not
+ * interrupt it: bound every wait. [plugin, started..stop] */
+typedef void (*bfr_store_fn)(void *self, const struct bfr_batch *batch, struct bfr_result *out);
+
+struct bfr_blocking_sink;
+
+/* `workers` threads (1 to 64). Returns NULL with err->text written when memory is short. */
+struct bfr_blocking_sink *bfr_blocking_sink_new(const struct bfr_host *host, uint32_t workers, bfr_store_fn store,
+                                                void *self, struct bfr_err *err);
+uint32_t bfr_blocking_sink_start(struct bfr_blocking_sink *pool, struct bfr_err *err);
+size_t bfr_blocking_sink_put(struct bfr_blocking_sink *pool, const struct bfr_delivery *const *deliveries,
+                             size_t count);
+/* Wait until all taken deliveries are done, or the deadline. */
+void bfr_blocking_sink_drain(struct bfr_blocking_sink *pool, uint64_t deadline_ns);
+/* Complete what no worker has begun with BFR_RETRY, join the workers. */
+void bfr_blocking_sink_stop(struct bfr_blocking_sink *pool);
+void bfr_blocking_sink_free(struct bfr_blocking_sink *pool); /* NULL is allowed */
+/* The number to return from max_in_flight. */
+uint32_t bfr_blocking_sink_window(const struct bfr_blocking_sink *pool);
+
+/* The far end is away: nobody's batches can be stored now. */
+void bfr_result_outage(struct bfr_result *out, const char *format, ...);
+/* This batch failed, perhaps for a reason of its own; try again later. */
+void bfr_result_retry(struct bfr_result *out, const char *format, ...);
+/* This batch can never be stored. */
+void bfr_result_reject(struct bfr_result *out, uint32_t reason, const char *format, ...);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
