@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bfr_add_plugin(name source...): plugins/<name>.so in the build tree, one exported symbol, nothing undefined, only the
 # SDK's headers to include.
+set(BFR_PLUGIN_INSTALL_DIR "lib/bytefreezer-receiver/plugins" CACHE STRING "Where plugins go, below the prefix")
+
 function(bfr_add_plugin name)
     set(target plugin-${name})
     add_library(${target} MODULE ${ARGN})
@@ -12,5 +14,5 @@ function(bfr_add_plugin name)
     if(BFR_SANITIZE STREQUAL "")
         target_link_options(${target} PRIVATE -Wl,-z,defs)
     endif()
-    install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/bytefreezer-receiver/plugins)
+    install(TARGETS ${target} LIBRARY DESTINATION ${BFR_PLUGIN_INSTALL_DIR})
 endfunction()

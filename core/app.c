@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of the daemon's life, on the main thread: configuration, stages, pipeline, ports; then waiting; then the same
+// backwards. Everything hangs off struct app; nothing here touches a batch.
+#include "app.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "app_assembly.h"
+#include "app_mainloop.h"
+#include "bug.h"
+#include "http_admin.h"
+#include "http_server.h"
+#include "log.h"
+#include "pipe_pipeline.h"
+
+// Supervisors kill after 30 s; everything must be over before.
+#define STOP_LIMIT_NS (25 * BFR_NS_PER_S)
+// What is kept of it for the stages' own stop and for the last lines of the log.
+#define STOP_RESERVE_NS (2 * BFR_NS_PER_S)
+
+struct app {
+    struct bfr_status_1 status; // what plugins get as "status/1"; first, so that its address leads back here
+    struct bfr_mainloop *mainloop;
+    struct bfr_metrics *metrics;
+    struct bfr_stage_env env;
+    struct bfr_assembly assembly;
+    const struct bfr_settings *settings;
+    struct bfr_pipeline *pipeline;
+    struct bfr_auth *auth;
+    struct bfr_http_server *http;
+    struct bfr_http_admin *admin;
+    bool pipeline_runs;
+    size_t services_run;
+    bool auth_runs;
+};
+
+// Figures of the process for metrics.
+static void write_build_info(void *arg, struct bfr_metrics_writer *writer)
+{
+    (void)arg;
+    const char *const labels[] = {"version", BFR_VERSION, NULL};
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_build_info", "The running build");
+    bfr_metrics_write_value(writer, "bytefreezer_receiver_build_info", labels, 1);
+}
+
+static void visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const struct bfr_stage_status *status),
+                        void *arg)
+{
+    struct bfr_health health = {.size = sizeof health};
+    bfr_stage_health(stage, &health);
+    const struct bfr_stage_status status = {.size = sizeof status,
+                                            .kind = bfr_stage_kind(stage),
+                                            .stage = bfr_stage_name(stage),
+                                            .plugin = bfr_stage_plugin(stage)->name,
+                                            .state = health.state,
+                                            .reason = health.reason};
+    (void)visit(arg, &status);
+}
+
+// Every stage in the order of the data's way, then the services. [any]
+static void visit_stages(void *arg, bool (*visit)(void *visit_arg, const struct bfr_stage_status *stage),
+                         void *visit_arg)
+{
+    struct app *app = arg;
+    if (app->assembly.auth != NULL)
+        visit_stage(app->assembly.auth, visit, visit_arg);
+    bfr_pipeline_stages(app->pipeline, visit, visit_arg);
+    for (size_t i = 0; i < app->assembly.service_count; i++)
+        visit_stage(app->assembly.services[i], visit, visit_arg);
+}
+
+static struct app *app_of(const struct bfr_host *host)
+{
+    return (struct app *)(uintptr_t)host->get_extension(host, BFR_EXT_STATUS_1);
+}
+
+static void status_ledger(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_ledger_row *row),
+                          void *arg)
+{
+    bfr_pipeline_ledger(app_of(host)->pipeline, visit, arg);
+}
+
+static void status_stages(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
+                          void *arg)
+{
+    visit_stages(app_of(host), visit, arg);
+}
+
+// As many descriptors as the administrator allows; no core file in release builds, because it would hold bodies and
+// tokens.
+static void set_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+#ifndef BFR_DEBUG
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#endif
+    umask(027);
+}
+
+static uint32_t build(struct app *app, const char *config_path, const struct bfr_config_flags *flags)
+{
+    app->status = (struct bfr_status_1){sizeof app->status, status_ledger, status_stages};
+    app->metrics = bfr_metrics_new();
+    if (app->metrics == NULL)
+        return BFR_ENOMEM;
+    bfr_metrics_collect(app->metrics, write_build_info, NULL);
+    app->env = (struct bfr_stage_env){.clock = &bfr_clock_system,
+                                      .metrics = app->metrics,
+                                      .post = bfr_mainloop_post,
+                                      .post_arg = app->mainloop,
+                                      .status = &app->status};
+#ifdef BFR_DEBUG
+    app->env.abort_on_misuse = true;
+#endif
+    struct bfr_diag *diag = bfr_diag_new();
+    if (diag == NULL)
+        return BFR_ENOMEM;
+    uint32_t status = bfr_assembly_build(&app->assembly, config_path, flags, &app->env, diag);
+    bfr_diag_print(diag, stderr);
+    bfr_diag_free(diag);
+    if (status == BFR_OK) {
+        app->settings = bfr_config_settings(app->assembly.config);
+        bfr_log_configure(app->settings->logging.level, app->settings->logging.format);
+    }
+    return status;
+}
+
+static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
+{
+    const struct bfr_pipeline_setup setup = {.settings = app->settings,
+                                             .clock = &bfr_clock_system,
+                                             .metrics = app->metrics,
+                                             .queues = app->assembly.queues,
+                                             .queue_count = app->assembly.queue_count,
+                                             .sinks = app->assembly.sinks,
+                                             .sink_count = app->assembly.sink_count,
+                                             .pumps = true};
+    uint32_t status = bfr_pipeline_new(&setup, &app->pipeline, err);
+    if (status == BFR_OK)
+        status = bfr_pipeline_start(app->pipeline, err);
+    app->pipeline_runs = status == BFR_OK;
+    return status;
+}
+
+static uint32_t start_auth(struct app *app, struct bfr_err *err)
+{
+    app->auth = bfr_auth_new(app->assembly.auth);
+    if (app->auth == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
+    if (app->assembly.auth == NULL)
+        return BFR_OK;
+    uint32_t status = bfr_stage_start(app->assembly.auth, err);
+    app->auth_runs = status == BFR_OK;
+    return status;
+}
+
+// The largest body that every stage can take: half of the memory budget, and a quarter of any bounded queue.
+static uint64_t largest_payload(const struct app *app)
+{
+    uint64_t limit = app->settings->memory.budget / 2;
+    for (size_t i = 0; i < app->assembly.queue_count; i++) {
+        struct bfr_stage *queue = app->assembly.queues[i];
+        struct bfr_queue_stats stats = {.size = sizeof stats};
+        bfr_stage_queue(queue)->stats(bfr_stage_self(queue), &stats);
+        if (stats.limit_bytes > 0 && stats.limit_bytes / 4 < limit)
+            limit = stats.limit_bytes / 4;
+    }
+    return limit;
+}
+
+static uint64_t effective_payload(const struct app *app)
+{
+    uint64_t possible = largest_payload(app);
+    uint64_t wanted = app->settings->webhook.max_payload_size;
+    if (wanted == 0 || wanted <= possible)
+        return wanted == 0 ? possible : wanted;
+    bfr_say(BFR_LOG_WARN, "webhook", "bodies are limited by memory.budget and the queues, not by max_payload_size",
+            "limit_bytes", bfr_num((int64_t)possible).text, NULL);
+    return possible;
+}
+
+static uint32_t open_ports(struct app *app, struct bfr_err *err)
+{
+    const struct bfr_admin_setup admin = {.settings = app->settings,
+                                          .metrics = app->metrics,
+                                          .pipeline = app->pipeline,
+                                          .stages = visit_stages,
+                                          .stages_arg = app,
+                                          .version = BFR_VERSION};
+    const struct bfr_http_setup http = {.settings = app->settings,
+                                        .max_payload_bytes = effective_payload(app),
+                                        .clock = &bfr_clock_system,
+                                        .metrics = app->metrics,
+                                        .pipeline = app->pipeline,
+                                        .auth = app->auth};
+    uint32_t status = bfr_http_admin_new(&admin, &app->admin, err);
+    if (status == BFR_OK)
+        status = bfr_http_server_new(&http, &app->http, err);
+    if (status == BFR_OK)
+        status = bfr_http_admin_start(app->admin, err);
+    if (status == BFR_OK)
+        status = bfr_http_server_start(app->http, err);
+    return status;
+}
+
+static uint32_t start_services(struct app *app, struct bfr_err *err)
+{
+    for (size_t i = 0; i < app->assembly.service_count; i++) {
+        uint32_t status = bfr_stage_start(app->assembly.services[i], err);
+        if (status != BFR_OK)
+            return status;
+        app->services_run = i + 1;
+    }
+    return BFR_OK;
+}
+
+static void announce_ports(const struct app *app)
+{
+    for (size_t i = 0; i < app->settings->webhook.bind_count; i++)
+        bfr_say(BFR_LOG_INFO, "webhook", "webhook listening", "address", app->settings->webhook.bind[i], "port",
+                bfr_num(bfr_http_server_port(app->http)).text, NULL);
+    for (size_t i = 0; i < app->settings->server.bind_count; i++)
+        bfr_say(BFR_LOG_INFO, "api", "api listening", "address", app->settings->server.bind[i], "port",
+                bfr_num(bfr_http_admin_port(app->admin)).text, NULL);
+    bfr_say(BFR_LOG_INFO, "main", "started", "version", BFR_VERSION, NULL);
+}
+
+static uint32_t start(struct app *app, struct bfr_err *err)
+{
+    uint32_t status = start_pipeline(app, err);
+    if (status == BFR_OK)
+        status = start_auth(app, err);
+    if (status == BFR_OK)
+        status = open_ports(app, err);
+    if (status == BFR_OK)
+        status = start_services(app, err);
+    if (status == BFR_OK)
+        announce_ports(app);
+    return status;
+}
+
+static void stop_stage(struct bfr_stage *stage, uint64_t deadline_ns)
+{
+    bfr_stage_drain(stage, deadline_ns);
+    bfr_stage_stop(stage);
+}
+
+// Stop what runs, from the network inwards; returns how many accepted batches were lost.
+static uint64_t stop(struct app *app, uint64_t deadline_ns)
+{
+    uint64_t lost = 0;
+    while (app->services_run > 0)
+        stop_stage(app->assembly.services[--app->services_run], deadline_ns);
+    if (app->http != NULL) {
+        bfr_http_server_close(app->http);
+        uint32_t cut_off = bfr_http_server_stop(app->http, deadline_ns);
+        if (cut_off > 0)
+            bfr_say(BFR_LOG_WARN, "webhook", "requests cut off without an answer; their senders will send again",
+                    "requests", bfr_num(cut_off).text, NULL);
+    }
+    if (app->auth_runs)
+        stop_stage(app->assembly.auth, deadline_ns);
+    if (app->pipeline_runs)
+        lost = bfr_pipeline_stop(app->pipeline, deadline_ns);
+    if (app->admin != NULL)
+        bfr_http_admin_stop(app->admin);
+    return lost;
+}
+
+static void tear_down(struct app *app)
+{
+    bfr_http_server_free(app->http);
+    bfr_http_admin_free(app->admin);
+    bfr_auth_free(app->auth);
+    bfr_pipeline_free(app->pipeline);
+    bfr_mainloop_close(app->mainloop);
+    bfr_assembly_clear(&app->assembly);
+    bfr_metrics_free(app->metrics);
+}
+
+// Stay useful while balancers notice that readiness has gone, then stop. Returns the number of lost batches.
+static uint64_t leave(struct app *app)
+{
+    bfr_mainloop_limit_stop(app->mainloop, STOP_LIMIT_NS);
+    uint64_t asked_at = bfr_mainloop_stopped_at(app->mainloop);
+    bfr_say(BFR_LOG_INFO, "main", "stopping", "delay_ms", bfr_num((int64_t)app->settings->shutdown_delay_ms).text,
+            NULL);
+    bfr_http_admin_unready(app->admin, "draining");
+    bfr_http_server_shed(app->http);
+    bfr_mainloop_pause(app->mainloop, asked_at + app->settings->shutdown_delay_ms * BFR_NS_PER_MS);
+    return stop(app, asked_at + STOP_LIMIT_NS - STOP_RESERVE_NS);
+}
+
+static int serve(struct app *app)
+{
+    struct bfr_err err = {.size = sizeof err};
+    if (start(app, &err) != BFR_OK) {
+        bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
+        (void)stop(app, bfr_clock_now(&bfr_clock_system) + STOP_RESERVE_NS);
+        return BFR_EXIT_FAILURE;
+    }
+    (void)bfr_mainloop_wait(app->mainloop, UINT64_MAX);
+    uint64_t lost = leave(app);
+    if (lost > 0) {
+        bfr_say(BFR_LOG_ERROR, "main", "stopped, accepted batches were lost", "batches", bfr_num((int64_t)lost).text,
+                NULL);
+        return BFR_EXIT_FAILURE;
+    }
+    bfr_say(BFR_LOG_INFO, "main", "stopped", NULL);
+    return BFR_EXIT_OK;
+}
+
+int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
+{
+    struct app app = {.metrics = NULL};
+    struct bfr_err err = {.size = sizeof err};
+    set_limits();
+    if (bfr_mainloop_new(&app.mainloop, &err) != BFR_OK) {
+        bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
+        return BFR_EXIT_FAILURE;
+    }
+    int code = BFR_EXIT_CONFIG;
+    uint32_t built = build(&app, config_path, flags);
+    if (built == BFR_OK)
+        code = serve(&app);
+    else if (built == BFR_ENOMEM)
+        code = BFR_EXIT_FAILURE;
+    tear_down(&app);
+    bfr_mainloop_free(app.mainloop);
+    return code;
+}
