@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // argv to a command. The commands themselves are in cli_*.c, the daemon's life is in app.c.
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,11 +79,14 @@ static const struct bfr_command *find_command(struct bfr_cli *cli)
     return NULL;
 }
 
-static int refuse_usage(const char *format, const char *what)
+BFR_PRINTF(1, 2) static int refuse_usage(const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
     fprintf(stderr, "bytefreezer-receiver: ");
-    fprintf(stderr, format, what);
+    vfprintf(stderr, format, args);
     fprintf(stderr, "; see 'bytefreezer-receiver --help'\n");
+    va_end(args);
     return BFR_EXIT_USAGE;
 }
 
