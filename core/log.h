@@ -22,4 +22,8 @@ void bfr_log_write(uint32_t level, const char *inst, const char *message, const 
 // The comfortable form: bfr_say(BFR_LOG_WARN, "http", "too many connections", "limit", bfr_num(n).text, NULL);
 BFR_SENTINEL void bfr_say(uint32_t level, const char *inst, const char *message, ...);
 
+// Write the counts of folded lines whose second is over. The main loop calls it every second; each log call and the end
+// of the process do the same. The exact rule of folding is in log_fold.h. [any]
+void bfr_log_tick(void);
+
 #endif
