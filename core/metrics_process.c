@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The standard process_* metrics, read from the kernel at each scrape on the scraper's thread. Keeps nothing.
+#include "metrics_process.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "metrics.h"
+
+static bool read_cpu_seconds(double *out)
+{
+    struct timespec used;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0)
+        return false;
+    *out = (double)used.tv_sec + (double)used.tv_nsec / (double)BFR_NS_PER_S;
+    return true;
+}
+
+// The first line of a file in /proc.
+static bool read_line(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    bool got = fgets(out, (int)size, file) != NULL;
+    fclose(file);
+    return got;
+}
+
+static bool read_resident_bytes(double *out)
+{
+    char line[256];
+    unsigned long pages = 0;
+    if (!read_line("/proc/self/statm", line, sizeof line) || sscanf(line, "%*u %lu", &pages) != 1)
+        return false;
+    *out = (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
+static bool read_open_fds(double *out)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+        return false;
+    double count = -1; // the directory's own
+    for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    *out = count;
+    return true;
+}
+
+static bool read_max_fds(double *out)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    *out = (double)limit.rlim_cur;
+    return true;
+}
+
+// proc(5): field 22 of stat is the start in clock ticks since boot; the name in field 2 may hold anything, also spaces
+// and parentheses, so fields are counted behind its last parenthesis.
+double bfr_process_start_seconds(void)
+{
+    char line[1024];
+    if (!read_line("/proc/self/stat", line, sizeof line))
+        return 0;
+    const char *behind_name = strrchr(line, ')');
+    unsigned long long ticks = 0;
+    if (behind_name == NULL ||
+        sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &ticks) != 1)
+        return 0;
+    struct timespec wall, boot;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    return (double)(wall.tv_sec - boot.tv_sec) + (double)(wall.tv_nsec - boot.tv_nsec) / (double)BFR_NS_PER_S +
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static const struct {
+    uint32_t type;
+    const char *name;
+    const char *help;
+    bool (*read)(double *out);
+} figures[] = {
+    {BFR_METRIC_COUNTER, "process_cpu_seconds_total", "User and system CPU time spent in seconds.", read_cpu_seconds},
+    {BFR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.", read_resident_bytes},
+    {BFR_METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", read_open_fds},
+    {BFR_METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.", read_max_fds},
+};
+
+static void write_figure(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help,
+                         double value)
+{
+    bfr_metrics_write_family(writer, type, name, help);
+    bfr_metrics_write_value(writer, name, NULL, value);
+}
+
+void bfr_metrics_write_process(void *arg, struct bfr_metrics_writer *writer)
+{
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        double value = 0;
+        if (figures[i].read(&value))
+            write_figure(writer, figures[i].type, figures[i].name, figures[i].help, value);
+    }
+    double start_seconds = *(const double *)arg;
+    if (start_seconds > 0)
+        write_figure(writer, BFR_METRIC_GAUGE, "process_start_time_seconds",
+                     "Start time of the process since the Unix epoch in seconds.", start_seconds);
+}
