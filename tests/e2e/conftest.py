@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fixtures of the end-to-end tests: the build under test, and daemons that end with the test."""
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+from support.receiver import Build, Receiver  # noqa: E402
+from support.sender import Sender  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=str(ROOT / "build/release"), help="build tree under test (build/release)")
+    parser.addoption("--long", action="store_true", help="also what takes long")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What takes long is left out, not skipped: a skip is a test that could not do its work."""
+    if config.getoption("--long"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def build(request):
+    tree = Build(request.config.getoption("--build"))
+    assert tree.binary.exists(), f"{tree.binary} is missing; build it first, e.g. with scripts/build release"
+    return tree
+
+
+@pytest.fixture
+def make_receiver(build, tmp_path):
+    """make_receiver(config, pipeline=...) gives a daemon, not yet started, that ends with the test."""
+    made = []
+
+    def make(config=None, name=None, **options):
+        receiver = Receiver(build, tmp_path / (name or f"receiver{len(made)}"), config, **options)
+        made.append(receiver)
+        return receiver
+
+    yield make
+    errors = []
+    for receiver in made:
+        try:
+            receiver.close()
+        except BaseException as error:  # pylint: disable=broad-except
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def receiver(make_receiver):
+    """A started daemon: open auth, memory queue, a directory as sink."""
+    return make_receiver().start()
+
+
+@pytest.fixture
+def sender(receiver):
+    return Sender(receiver.port)
