@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Does a batch match a struct bfr_filter? The rules are those of bfr/queue.h.
+#ifndef BFR_SPOOL_FILTER_H
+#define BFR_SPOOL_FILTER_H
+
+#include <stdbool.h>
+
+#include <bfr/queue.h>
+
+bool bfr_filter_matches(const struct bfr_filter *filter, const struct bfr_batch *batch, const char *id);
+
+#endif

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dead letters of the volatile queue: list, redrive, purge, and what is said of them at the end. Any thread, for people:
+// may walk lists under the mutex, but calls back only without it, from copies or with batches taken out of every list.
+#include "memory_queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bfr/text.h>
+
+#include "filter.h"
+
+#define PAGE_LETTERS 32
+
+// A letter that outlives the mutex.
+struct letter_copy {
+    struct bfr_letter letter;
+    char id[MEMORY_ID_SIZE];
+    char account[BFR_ID_MAX + 1];
+    char tenant[BFR_ID_MAX + 1];
+    char dataset[BFR_ID_MAX + 1];
+    char filename[BFR_FILENAME_MAX + 1];
+    char first_error[TROUBLE_TEXT_MAX + 1];
+    char last_error[TROUBLE_TEXT_MAX + 1];
+};
+
+// Zero-padded, so that ids sort as text the way they sort as numbers.
+static void write_id(const struct held *held, char *out)
+{
+    snprintf(out, MEMORY_ID_SIZE, "%012" PRIu64, held->sequence);
+}
+
+static void fill_letter(const struct held *held, const char *id, struct bfr_letter *out)
+{
+    const struct bfr_batch *batch = held->batch;
+    const struct trouble *trouble = &held->trouble;
+
+    *out = (struct bfr_letter){
+        .size = sizeof *out,
+        .reason = trouble->reason,
+        .id = id,
+        .account = batch->account,
+        .tenant = batch->tenant,
+        .dataset = batch->dataset,
+        .filename = batch->filename,
+        .body_bytes = batch->body_bytes,
+        .line_count = batch->line_count,
+        .original_bytes = batch->original_bytes,
+        .attempts = trouble->attempts,
+        .created_ns = batch->created_ns,
+        .first_error_ns = trouble->first_ns,
+        .last_error_ns = trouble->last_ns,
+        .first_error = trouble->first_text != NULL ? trouble->first_text : "",
+        .last_error = trouble->last_text != NULL ? trouble->last_text : "",
+    };
+    memcpy(out->stored_sha256, batch->stored_sha256, sizeof out->stored_sha256);
+    memcpy(out->source_sha256, batch->source_sha256, sizeof out->source_sha256);
+}
+
+static const char *copy_into(char *place, size_t size, const char *text)
+{
+    snprintf(place, size, "%s", text);
+    return place;
+}
+
+#define COPY(copy, member)                                                                                             \
+    ((copy)->letter.member = copy_into((copy)->member, sizeof(copy)->member, (copy)->letter.member))
+
+static void copy_letter(const struct held *held, struct letter_copy *out)
+{
+    write_id(held, out->id);
+    fill_letter(held, out->id, &out->letter);
+    COPY(out, account);
+    COPY(out, tenant);
+    COPY(out, dataset);
+    COPY(out, filename);
+    COPY(out, first_error);
+    COPY(out, last_error);
+}
+
+static bool matches(const struct bfr_filter *filter, const struct held *held)
+{
+    char id[MEMORY_ID_SIZE];
+    write_id(held, id);
+    return bfr_filter_matches(filter, held->batch, id);
+}
+
+// Up to `limit` matching letters after `after`, which moves on to the last one looked at.
+static uint32_t copy_page(struct memory_queue *queue, const struct bfr_filter *filter, uint64_t *after, uint32_t limit,
+                          struct letter_copy *out)
+{
+    uint32_t count = 0;
+
+    pthread_mutex_lock(&queue->mutex);
+    for (struct list *node = queue->letters.next; node != &queue->letters && count < limit; node = node->next) {
+        const struct held *held = LIST_OWNER(node, struct held, link);
+        if (held->sequence <= *after)
+            continue;
+        *after = held->sequence;
+        if (matches(filter, held))
+            copy_letter(held, &out[count++]);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return count;
+}
+
+uint32_t bfr_memory_letters(void *self, const struct bfr_filter *filter, const char *cursor, uint32_t limit,
+                            bool (*visit)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    uint64_t after = cursor == NULL ? 0 : strtoull(cursor, NULL, 10);
+    struct letter_copy *page = calloc(PAGE_LETTERS, sizeof *page);
+    uint32_t visited = 0;
+    bool more = page != NULL;
+
+    while (more && visited < limit) {
+        uint32_t wanted = limit - visited < PAGE_LETTERS ? limit - visited : PAGE_LETTERS;
+        uint32_t count = copy_page(self, filter, &after, wanted, page);
+        more = count == wanted;
+        for (uint32_t i = 0; i < count; i++) {
+            visited++;
+            if (!visit(arg, &page[i].letter)) {
+                more = false;
+                break;
+            }
+        }
+    }
+    free(page);
+    return visited;
+}
+
+// Count what matches in `list`; unless `out` is NULL, move it there. The mutex is held.
+static uint64_t select_matching(struct list *list, const struct bfr_filter *filter, struct list *out)
+{
+    uint64_t count = 0;
+    struct list *next;
+
+    for (struct list *node = list->next; node != list; node = next) {
+        struct held *held = LIST_OWNER(node, struct held, link);
+        next = node->next;
+        if (!held->offered || held->settle.leased > 0 || !matches(filter, held))
+            continue;
+        count++;
+        if (out != NULL) {
+            list_remove(node);
+            list_push_tail(out, node);
+        }
+    }
+    return count;
+}
+
+static void tell(const struct held *held, void (*call)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    char id[MEMORY_ID_SIZE];
+    struct bfr_letter letter;
+
+    if (call == NULL)
+        return;
+    write_id(held, id);
+    fill_letter(held, id, &letter);
+    call(arg, &letter);
+}
+
+static void tell_all(const struct list *list, void (*call)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    for (struct list *node = list->next; node != list; node = node->next)
+        tell(LIST_OWNER(node, struct held, link), call, arg);
+}
+
+static void uncount_buried(struct memory_queue *queue, const struct list *list)
+{
+    for (struct list *node = list->next; node != list; node = node->next) {
+        queue->buried_batches--;
+        queue->buried_bytes -= LIST_OWNER(node, struct held, link)->batch->body_bytes;
+    }
+}
+
+// Wanted again by those that buried it; those that confirmed it have it.
+static void revive(struct memory_queue *queue, struct held *held)
+{
+    for (uint32_t i = 0; i < queue->consumer_count; i++)
+        if (bfr_settle_redrive(&held->settle, &held->claims[i].state))
+            held->claims[i].lease.attempts = 0;
+    bfr_trouble_clear(&held->trouble);
+    queue->held_batches++;
+    queue->held_bytes += held->batch->body_bytes;
+    list_push_head(&queue->held, &held->link); // older than what is held
+    bfr_memory_offer(queue, held);
+}
+
+uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dry_run,
+                            void (*moved)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    struct memory_queue *queue = self;
+    struct list chosen;
+
+    list_init(&chosen);
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t count = select_matching(&queue->letters, filter, dry_run ? NULL : &chosen);
+    pthread_mutex_unlock(&queue->mutex);
+    if (list_empty(&chosen))
+        return count;
+
+    // Told before it can be leased, so that the host's books never see a batch stored that they have as buried.
+    tell_all(&chosen, moved, arg);
+    pthread_mutex_lock(&queue->mutex);
+    uncount_buried(queue, &chosen);
+    while (!list_empty(&chosen)) {
+        struct held *held = LIST_OWNER(chosen.prev, struct held, link); // from behind: each goes in front
+        list_remove(&held->link);
+        revive(queue, held);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    queue->host->ready(queue->host);
+    return count;
+}
+
+static void take_out_held(struct memory_queue *queue, const struct list *list)
+{
+    for (struct list *node = list->next; node != list; node = node->next) {
+        struct held *held = LIST_OWNER(node, struct held, link);
+        for (uint32_t i = 0; i < queue->consumer_count; i++)
+            if (held->claims[i].state == CLAIM_WAITING)
+                bfr_backlog_remove(&queue->backlogs[i], &held->claims[i].waiting);
+        queue->held_batches--;
+        queue->held_bytes -= held->batch->body_bytes;
+        bfr_tenants_drop(&queue->tenants, held->tenant);
+    }
+}
+
+static void take_out_letters(struct memory_queue *queue, const struct list *list)
+{
+    uncount_buried(queue, list);
+    for (struct list *node = list->next; node != list; node = node->next)
+        bfr_tenants_drop(&queue->tenants, LIST_OWNER(node, struct held, link)->tenant);
+}
+
+static void end(struct memory_queue *queue, struct list *list, void (*gone)(void *arg, const struct bfr_letter *letter),
+                void *arg)
+{
+    tell_all(list, gone, arg);
+    while (!list_empty(list)) {
+        struct held *held = LIST_OWNER(list->next, struct held, link);
+        list_remove(&held->link);
+        bfr_memory_forget(queue, held);
+    }
+}
+
+uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool with_held, bool dry_run,
+                          void (*gone)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    struct memory_queue *queue = self;
+    struct list letters, held;
+    bool wake = false;
+
+    list_init(&letters);
+    list_init(&held);
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t count = select_matching(&queue->letters, filter, dry_run ? NULL : &letters);
+    if (with_held)
+        count += select_matching(&queue->held, filter, dry_run ? NULL : &held);
+    take_out_letters(queue, &letters);
+    take_out_held(queue, &held);
+    if (!list_empty(&letters) || !list_empty(&held))
+        wake = bfr_memory_room_returned(queue);
+    pthread_mutex_unlock(&queue->mutex);
+
+    end(queue, &letters, gone, arg);
+    end(queue, &held, gone, arg);
+    if (wake)
+        queue->host->ready(queue->host);
+    return count;
+}
+
+void bfr_memory_log_lost_letters(struct memory_queue *queue)
+{
+    for (struct list *node = queue->letters.next; node != &queue->letters; node = node->next) {
+        const struct held *held = LIST_OWNER(node, struct held, link);
+        bfr_log(queue->host, BFR_LOG_ERROR, "dead letter lost with the process; a disk queue would keep it", "tenant",
+                held->batch->tenant, "dataset", held->batch->dataset, "filename", held->batch->filename, "reason",
+                bfr_reason_name(held->trouble.reason), NULL);
+    }
+}
