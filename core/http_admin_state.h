@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the API port share: the server's state, routes and replies. Nobody else includes this.
+#ifndef BFR_CORE_HTTP_ADMIN_STATE_H
+#define BFR_CORE_HTTP_ADMIN_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <event2/http.h>
+#include <jansson.h>
+
+#include "http_admin.h"
+
+struct bfr_http_admin {
+    struct bfr_admin_setup setup;
+    uint64_t born_ns;              // monotonic
+    _Atomic(const char *) unready; // static text; NULL: ask the pipeline
+    struct event_base *base;       // these four: the admin thread's while it runs
+    struct evhttp *http;
+    struct bfr_admin_conns *conns;
+    struct event *wake;
+    int wake_fd; // an eventfd; written once, to stop
+    uint16_t port;
+    bool running; // the thread exists
+    pthread_t thread;
+};
+
+// One page. Every GET route also answers HEAD. `handle` sends exactly one reply before it returns. [admin]
+struct bfr_admin_route {
+    const char *path; // as it stands in the request, without the query
+    enum evhttp_cmd_type method;
+    void (*handle)(struct bfr_http_admin *admin, struct evhttp_request *request);
+};
+
+// evhttp's callback for everything: find the route or refuse. `admin` is the server. (http_admin_route.c)
+void bfr_admin_dispatch(struct evhttp_request *request, void *admin);
+
+// Replies; each adds the headers that all pages have. (http_admin_reply.c)
+void bfr_admin_reply_text(struct evhttp_request *request, int status, const char *text);
+// Takes over `json`; NULL (memory was short while it was made) becomes a 500.
+void bfr_admin_reply_json(struct evhttp_request *request, int status, json_t *json);
+// {"error": ..., "status": ...}
+void bfr_admin_reply_error(struct evhttp_request *request, int status, const char *error);
+// Takes over `body`, from malloc; NULL becomes a 500.
+void bfr_admin_reply_body(struct evhttp_request *request, int status, const char *content_type, char *body,
+                          size_t size);
+
+// The pages. (http_admin_pages.c)
+void bfr_admin_page_livez(struct bfr_http_admin *admin, struct evhttp_request *request);
+void bfr_admin_page_readyz(struct bfr_http_admin *admin, struct evhttp_request *request);
+void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *request);
+void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request);
+
+#endif
