@@ -65,7 +65,7 @@ class Build:
         """Run a command that ends by itself; the result has returncode, stdout and stderr."""
         result = subprocess.run(
             self.command(*arguments), input=stdin, text=True, capture_output=True, timeout=limit, cwd=cwd,
-            env={**self.environment(), **(env or {})})  # fmt: skip
+            env={**self.environment(), **(env or {})})
         assert_no_report(result.stderr)
         return result
 
@@ -113,7 +113,7 @@ class Receiver:
                 {"plugin": "memory"},
                 {"plugin": "fs", "directory": str(self.sink)},
             ],
-        }  # fmt: skip
+        }
         for key, value in changes.items():
             merge = isinstance(value, dict) and isinstance(config.get(key), dict)
             config[key] = {**config[key], **value} if merge else value
@@ -126,7 +126,7 @@ class Receiver:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 self.build.command("run", "--config", self.config_path), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, env={**self.build.environment(), **self.env})  # fmt: skip
+                stderr=subprocess.STDOUT, env={**self.build.environment(), **self.env})
         return self
 
     def start(self):

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of the daemon: what was acknowledged is stored, nobody is cut off, and it does end."""
+import signal
+
+import pytest
+
+from support import wire
+from support.load import Load
+from support.outage import QUICK_RETRY, Obstacle
+from support.sender import Sender, batch_name, gzip_batch, proxy_headers
+from support.wait import wait_until
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
+def test_an_idle_daemon_ends_with_0(receiver, number):
+    receiver.signal(number)
+    assert receiver.wait() == 0
+    assert receiver.logged("stopped")
+
+
+def test_hup_never_ends_it(receiver, sender):
+    receiver.signal(signal.SIGHUP)
+    wait_until(lambda: any("reload" in line.get("msg", "") for line in receiver.log_lines()), "a word about HUP")
+    assert sender.post().status == 200
+
+
+def test_a_stop_under_load_stores_every_batch_that_was_acknowledged(make_receiver):
+    receiver = make_receiver({"shutdown_delay": "100ms", "logging": {"level": "info"}}).start()
+    load = Load(receiver.port, connections=20).start(seconds=600)
+    wait_until(lambda: len(load.accepted) >= 500, "500 batches")
+    receiver.signal()
+    assert receiver.wait() == 0
+    load.stopping = True
+    load.join()
+    stored = receiver.stored()
+    missing = load.accepted.keys() - stored.keys()
+    assert not missing, f"{len(missing)} of {len(load.accepted)} acknowledged batches are not in the sink"
+    assert all(stored[name] == body for name, body in load.accepted.items())
+    assert set(load.statuses) <= {200, 503}
+
+
+def test_a_held_backlog_is_stored_at_the_stop(make_receiver):
+    """The sink comes back only after the signal: draining waits for it."""
+    receiver = make_receiver({"retry": QUICK_RETRY}).start()
+    obstacle = Obstacle(receiver.sink)
+    sender, bodies = Sender(receiver.port), {}
+    for _ in range(50):
+        body, name = gzip_batch(), batch_name("acme", "web")
+        assert sender.post("acme", "web", body, name).status == 200
+        bodies[f"acme/web/{name}"] = body
+    receiver.signal()
+    wait_until(lambda: receiver.logged("stopping"), "the stop")
+    receiver.require_alive()
+    obstacle.remove()
+    assert receiver.wait() == 0
+    assert receiver.stored() == bodies
+
+
+def test_a_second_signal_ends_at_once(make_receiver):
+    receiver = make_receiver({"retry": QUICK_RETRY}).start()
+    Obstacle(receiver.sink)
+    assert Sender(receiver.port).post("acme", "web").status == 200
+    receiver.signal()
+    wait_until(lambda: receiver.logged("stopping"), "the stop")
+    receiver.require_alive()
+    receiver.signal()
+    assert receiver.wait(limit=10) == 1, "well before the 25 s that draining may take"
+    assert any("second signal" in line.get("msg", "") for line in receiver.log_lines())
+
+
+@pytest.mark.long
+def test_what_cannot_be_stored_in_time_is_counted_and_exits_1(make_receiver):
+    receiver = make_receiver({"retry": QUICK_RETRY}).start()
+    Obstacle(receiver.sink)
+    sender, names = Sender(receiver.port), [batch_name("acme", "web") for _ in range(7)]
+    for name in names:
+        assert sender.post("acme", "web", name=name).status == 200
+    receiver.signal()
+    assert receiver.wait(limit=30) == 1
+    assert any(line.get("batches") == "7" and "lost" in line["msg"] for line in receiver.log_lines())
+    assert all(name in receiver.log() for name in names)
+
+
+def test_during_the_delay_everything_is_served_and_readiness_is_gone(make_receiver):
+    receiver = make_receiver({"shutdown_delay": "600s"}).start()
+    receiver.signal()
+    wait_until(lambda: receiver.get("/readyz").status == 503, "unready")
+    assert "draining" in receiver.get("/readyz").text()
+    reply = Sender(receiver.port).post()
+    assert reply.status == 200 and reply.header("connection").lower() == "close"
+    receiver.wait_batches("stored", 1)
+    receiver.signal()
+    receiver.wait()
+
+
+def test_a_request_in_flight_is_finished(make_receiver):
+    receiver = make_receiver().start()
+    body, name = gzip_batch(lines=100), batch_name("acme", "web")
+    with wire.Connection(receiver.port) as connection:
+        connection.send(wire.head("POST", "/acme/web", proxy_headers(name, body), len(body)) + body[:50])
+        wait_until(lambda: receiver.scrape().total("bytefreezer_receiver_connections") == 1, "the request")
+        receiver.signal()
+        wait_until(lambda: refused(receiver.port), "closed listeners")
+        receiver.require_alive()
+        connection.send(body[50:])
+        reply = connection.read_reply()
+        assert reply.status == 200 and reply.header("connection").lower() == "close"
+    assert receiver.wait() == 0
+    assert receiver.stored() == {f"acme/web/{name}": body}
+
+
+def test_an_idle_connection_does_not_delay_the_end(make_receiver):
+    receiver = make_receiver().start()
+    with wire.Connection(receiver.port) as silent, wire.Connection(receiver.port) as kept:
+        assert kept.request("GET", "/health").status == 200
+        receiver.signal()
+        assert receiver.wait(limit=15) == 0, "well before the 25 s that requests in flight may take"
+        assert kept.at_end() and silent.at_end()
+
+
+def test_the_port_is_free_for_the_next_one(make_receiver):
+    first = make_receiver().start()
+    port, api_port = first.port, first.api_port
+    assert Sender(port).post().status == 200
+    first.stop()
+    second = make_receiver({"webhook": {"port": port}, "server": {"api_port": api_port}}).start()
+    assert second.port == port and Sender(port).post().status == 200
+
+
+def refused(port):
+    try:
+        wire.Connection(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
