@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decision about one request against one roster. Any thread; never blocks, keeps nothing.
+#ifndef BFR_AUTH_DECIDE_H
+#define BFR_AUTH_DECIDE_H
+
+#include <openssl/evp.h>
+
+#include <bfr/auth.h>
+
+#include "roster.h"
+
+// With `require_token` the token decides first and an unknown tenant looks like a wrong token. Without it the field is
+// ignored and only tenant and dataset must be known. `sha256` is the fetched digest. Returns out->decision.
+uint32_t bfr_decide(const struct roster *roster, bool require_token, const EVP_MD *sha256,
+                    const struct bfr_request *request, struct bfr_verdict *out);
+
+// Allow without asking anything more.
+uint32_t bfr_decide_allow(struct bfr_verdict *out, const char *account);
+
+#endif
