@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// malloc and its family over glibc's own, see alloc_fault.h. The plugin and every library it uses bind to these,
+// because the program comes first in the search. State is per thread, so no other thread is disturbed.
+#include "alloc_fault.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+static _Thread_local bool counting;
+static _Thread_local bool hit;
+static _Thread_local unsigned left; // allocations until the one that fails; 0 = none
+static _Thread_local long balance;
+
+void alloc_fault_begin(unsigned nth)
+{
+    left = nth;
+    hit = false;
+    balance = 0;
+    counting = true;
+}
+
+long alloc_fault_end(bool *out_hit)
+{
+    counting = false;
+    *out_hit = hit;
+    return balance;
+}
+
+void alloc_fault_pause(void)
+{
+    counting = false;
+}
+
+void alloc_fault_resume(void)
+{
+    counting = true;
+}
+
+#ifdef SANITIZED
+
+bool alloc_fault_available(void)
+{
+    return false;
+}
+
+#else
+
+// Valgrind and other preloaded allocators come before this program's, so ask rather than assume.
+bool alloc_fault_available(void)
+{
+    bool seen;
+    alloc_fault_begin(1);
+    void *volatile block = malloc(1);
+    alloc_fault_end(&seen);
+    free(block);
+    return seen;
+}
+
+// glibc's implementations; malloc(3) itself is an alias of the first.
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void __libc_free(void *block);
+
+static bool may_allocate(void)
+{
+    if (!counting || left == 0 || --left > 0)
+        return true;
+    hit = true;
+    errno = ENOMEM;
+    return false;
+}
+
+static void *count(void *block)
+{
+    if (counting && block != NULL)
+        balance++;
+    return block;
+}
+
+void *malloc(size_t size)
+{
+    return may_allocate() ? count(__libc_malloc(size)) : NULL;
+}
+
+void *calloc(size_t elements, size_t size)
+{
+    return may_allocate() ? count(__libc_calloc(elements, size)) : NULL;
+}
+
+void free(void *block)
+{
+    if (counting && block != NULL)
+        balance--;
+    __libc_free(block);
+}
+
+void *realloc(void *block, size_t size)
+{
+    if (block != NULL && size == 0) {
+        free(block);
+        return NULL;
+    }
+    if (!may_allocate())
+        return NULL;
+    void *grown = __libc_realloc(block, size);
+    return block == NULL ? count(grown) : grown;
+}
+
+void *memalign(size_t alignment, size_t size);
+void *memalign(size_t alignment, size_t size)
+{
+    return may_allocate() ? count(__libc_memalign(alignment, size)) : NULL;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return memalign(alignment, size);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    void *block = memalign(alignment, size);
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+#endif
