@@ -9,7 +9,8 @@
 
 #include <bfr/text.h>
 
-// Where in which file; line and column count from 1, 0 = the file as a whole. `file` outlives the diag.
+// Where in which file; line and column count from 1, 0 = the file as a whole. `file` may also name a variable or a flag.
+// It is copied into the diag.
 struct bfr_place {
     const char *file;
     unsigned line;
@@ -23,7 +24,14 @@ void bfr_diag_free(struct bfr_diag *diag);
 BFR_PRINTF(3, 4) void bfr_diag_error(struct bfr_diag *diag, struct bfr_place place, const char *format, ...);
 BFR_PRINTF(3, 4) void bfr_diag_warning(struct bfr_diag *diag, struct bfr_place place, const char *format, ...);
 size_t bfr_diag_errors(const struct bfr_diag *diag);
-// "file:line:col: error: text" per line, sorted by place, duplicates dropped.
+// "file:line:col: error: text" per line, sorted by place, duplicates dropped. Files stand in the order in which they were
+// first named.
 void bfr_diag_print(const struct bfr_diag *diag, FILE *stream);
+
+// A text of the user's for use inside a finding: in single quotes, cut to a readable length, control characters as '?'.
+struct bfr_quoted {
+    char text[72];
+};
+struct bfr_quoted bfr_quote(const char *text);
 
 #endif

@@ -38,6 +38,9 @@ struct bfr_config_flags {
 // `path` NULL: CONFIG_FILE, then the default places (P12). Returns NULL only when memory is short; errors, a missing
 // file among them, are in `diag`.
 struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_flags *flags, struct bfr_diag *diag);
+// The same for a text in memory; `name` stands for its path in findings and decides what relative paths are relative to.
+struct bfr_config *bfr_config_parse(const char *name, const char *text, const struct bfr_config_flags *flags,
+                                    struct bfr_diag *diag);
 void bfr_config_free(struct bfr_config *config); // wipes secrets; NULL is allowed
 
 const struct bfr_settings *bfr_config_settings(const struct bfr_config *config);
@@ -49,6 +52,10 @@ const struct bfr_stage_entry *bfr_config_stage(const struct bfr_config *config, 
 // belong to the config. The shape of the pipeline (kinds, order, ack level) is checked by the app.
 const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index, const struct bfr_plugin *plugin,
                                          struct bfr_diag *diag);
+
+// An error for each secret of a bound stage that reads "***", which is what bfr_config_show prints: good enough for
+// `check`, not for `run`. Returns how many there were.
+size_t bfr_config_refuse_masks(const struct bfr_config *config, struct bfr_diag *diag);
 
 // The configuration in effect as native YAML, with defaults, secrets as ***. All stages must be bound.
 uint32_t bfr_config_show(const struct bfr_config *config, FILE *stream, struct bfr_err *err);

@@ -21,13 +21,13 @@ struct bfr_settings {
     struct {
         const char *const *bind; // addresses, IPv4 or IPv6, without brackets
         size_t bind_count;
-        uint16_t port;              // 0: any free port, logged; for tests
-        uint32_t threads;           // 0 = one per core
-        uint64_t max_payload_size;  // bytes, 0 = the effective limit (budget / 2, spool / 4)
-        uint64_t read_timeout_ms;   // absolute, for a body
+        uint16_t port;             // 0: any free port, logged; for tests
+        uint32_t threads;          // 0 = one per core
+        uint64_t max_payload_size; // bytes, 0 = the effective limit (budget / 2, spool / 4)
+        uint64_t read_timeout_ms;  // absolute, for a body
         uint64_t write_timeout_ms;
         uint64_t idle_timeout_ms;
-        uint64_t head_timeout_ms;   // absolute, for a head
+        uint64_t head_timeout_ms; // absolute, for a head
         uint32_t max_connections;
     } webhook;
     struct {

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks one mapping and one option table side by side: unknown keys with a hint, given keys, `_file` twins of secrets,
+// fallbacks, what is required. Used on the thread that reads the configuration. Never stops at the first error.
+#include "config_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bug.h"
+#include "config_check_value.h"
+#include "config_hint.h"
+#include "config_secret.h"
+#include "config_slots.h"
+
+struct pass {
+    const struct bfr_check *check;
+    const struct bfr_node *map; // may be NULL
+    struct bfr_place place;     // of the mapping
+    struct bfr_values *values;
+    size_t failures;
+};
+
+static bool is_secret(const struct bfr_option *option)
+{
+    return (option->flags & BFR_OPTION_SECRET) != 0;
+}
+
+// "<name>_file" of a secret option?
+static bool is_twin(const struct bfr_option *option, const char *key)
+{
+    size_t length = strlen(option->name);
+    return is_secret(option) && strncmp(key, option->name, length) == 0 && strcmp(key + length, "_file") == 0;
+}
+
+static bool is_reserved(const struct bfr_check *check, const char *key)
+{
+    for (const char *const *name = check->reserved; name != NULL && *name != NULL; name++) {
+        if (strcmp(*name, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_known(const struct pass *pass, const char *key)
+{
+    for (uint32_t i = 0; i < pass->values->count; i++) {
+        const struct bfr_option *option = &pass->values->options[i];
+        if (strcmp(option->name, key) == 0 || is_twin(option, key))
+            return true;
+    }
+    return is_reserved(pass->check, key);
+}
+
+// "; did you mean ...", "; it belongs under ...", or all there is.
+static void write_hint(const struct pass *pass, const char *key, char *room, size_t size)
+{
+    const struct bfr_values *values = pass->values;
+    struct bfr_hint hint = {.word = key};
+    for (uint32_t i = 0; i < values->count; i++)
+        bfr_hint_offer(&hint, values->options[i].name);
+    for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL; name++)
+        bfr_hint_offer(&hint, *name);
+    const char *section = pass->check->elsewhere == NULL ? NULL : pass->check->elsewhere(key);
+    if (section != NULL) {
+        snprintf(room, size, "it belongs under '%s:'", section);
+        return;
+    }
+    if (hint.nearest != NULL) {
+        snprintf(room, size, "did you mean '%s'?", hint.nearest);
+        return;
+    }
+    size_t used = (size_t)snprintf(room, size, "known here:");
+    for (uint32_t i = 0; i < values->count && used < size; i++)
+        used += (size_t)snprintf(room + used, size - used, " %s", values->options[i].name);
+    for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL && used < size; name++)
+        used += (size_t)snprintf(room + used, size - used, " %s", *name);
+}
+
+static void check_unknown(struct pass *pass)
+{
+    for (const struct bfr_node *child = pass->map->children; child != NULL; child = child->next) {
+        if (is_known(pass, child->key))
+            continue;
+        char hint[512];
+        write_hint(pass, child->key, hint, sizeof hint);
+        const char *title = pass->check->title;
+        bfr_diag_error(pass->check->diag, child->key_place, "%s%sunknown key %s; %s", title,
+                       title[0] == '\0' ? "" : ": ", bfr_quote(child->key).text, hint);
+        pass->failures++;
+    }
+}
+
+// The node that `<name>_file` points to: a scalar with the file's content. NULL after an error.
+static struct bfr_node *read_twin(struct pass *pass, const struct bfr_option *option, const struct bfr_node *twin)
+{
+    struct bfr_arena *arena = &pass->values->arena;
+    struct bfr_option path = {.name = twin->key, .type = BFR_OPTION_PATH};
+    struct bfr_value_check value = {.check = pass->check, .arena = arena, .option = &path};
+    struct bfr_slot slot = {0};
+    struct bfr_err err = {.size = sizeof err};
+    bool exposed = false;
+    struct bfr_node *node = bfr_node_new(arena, BFR_NODE_SCALAR, twin->place);
+    if (node == NULL || !bfr_check_value(&value, twin, &slot))
+        return NULL;
+    if (slot.text == NULL || bfr_secret_read(arena, slot.text, &node->text, &exposed, &err) != BFR_OK) {
+        bfr_check_report(pass->check, twin->place, twin->key, "%s", err.text);
+        return NULL;
+    }
+    if (exposed)
+        bfr_diag_warning(pass->check->diag, twin->place, "%s%s%s: every user of this machine can read '%s'; chmod o-r",
+                         pass->check->title, pass->check->separator, twin->key, slot.text);
+    node->key = option->name;
+    node->key_place = twin->key_place;
+    return node;
+}
+
+// What the mapping gives for `option`, directly or by file. NULL: nothing, or an error (then failures went up).
+static const struct bfr_node *find_given(struct pass *pass, const struct bfr_option *option)
+{
+    const struct bfr_node *direct = NULL, *twin = NULL;
+    for (const struct bfr_node *child = pass->map == NULL ? NULL : pass->map->children; child != NULL;
+         child = child->next) {
+        if (strcmp(child->key, option->name) == 0)
+            direct = child;
+        else if (is_twin(option, child->key))
+            twin = child;
+    }
+    if (twin == NULL)
+        return direct;
+    if (direct != NULL)
+        bfr_check_report(pass->check, twin->key_place, twin->key, "'%s' is given too; keep one of the two",
+                         option->name);
+    const struct bfr_node *node = direct != NULL ? NULL : read_twin(pass, option, twin);
+    pass->failures += node == NULL;
+    return node;
+}
+
+static void report_missing(struct pass *pass, const struct bfr_option *option)
+{
+    const char *help = option->help == NULL ? "" : option->help;
+    bfr_check_report(pass->check, pass->place, option->name, "this key is required%s%s; add '%s: ...'%s%s%s",
+                     help[0] == '\0' ? "" : ": ", help, option->name, is_secret(option) ? " or '" : "",
+                     is_secret(option) ? option->name : "", is_secret(option) ? "_file: ...'" : "");
+    pass->failures++;
+}
+
+// Does a required option hold nothing, as "${BUCKET:-}" may leave it?
+static bool is_hollow(const struct bfr_option *option, const struct bfr_slot *slot)
+{
+    return (option->flags & BFR_OPTION_REQUIRED) != 0 && slot->given &&
+           ((slot->text != NULL && slot->text[0] == '\0') || (slot->list != NULL && slot->list_count == 0));
+}
+
+static void check_option(struct pass *pass, const struct bfr_option *option, struct bfr_slot *slot)
+{
+    struct bfr_value_check value = {.check = pass->check, .arena = &pass->values->arena, .option = option};
+    size_t failures = pass->failures;
+    if (option->type < BFR_OPTION_STRING || option->type > BFR_OPTION_MAP) {
+        bfr_check_report(pass->check, pass->place, option->name,
+                         "the plugin declares the type %u, which this version does not know; tell its author",
+                         option->type);
+        pass->failures++;
+        return;
+    }
+    const struct bfr_node *node = find_given(pass, option);
+    if (pass->failures > failures)
+        return;
+    if (node == NULL && (option->flags & BFR_OPTION_REQUIRED) != 0) {
+        report_missing(pass, option);
+        return;
+    }
+    if (node == NULL && option->fallback == NULL)
+        return;
+    value.fallback = node == NULL;
+    if (value.fallback)
+        node = bfr_check_fallback(&value, pass->place);
+    if (node == NULL || !bfr_check_value(&value, node, slot)) {
+        pass->failures++;
+    } else if (is_hollow(option, slot)) {
+        bfr_check_report(pass->check, node->place, option->name, "this key is required but empty; write %s",
+                         bfr_check_advice(option).text);
+        pass->failures++;
+    }
+}
+
+static struct bfr_values *new_values(const struct bfr_option *options, uint32_t count, uint32_t option_size)
+{
+    struct bfr_values *values = calloc(1, sizeof *values);
+    if (values == NULL)
+        return NULL;
+    values->options = bfr_options_copy(&values->arena, options, count, option_size);
+    values->slots = bfr_arena_alloc(&values->arena, (count + 1) * sizeof *values->slots);
+    values->count = values->arena.failed ? 0 : count;
+    return values;
+}
+
+struct bfr_values *bfr_check_options(const struct bfr_check *check, const struct bfr_node *map, struct bfr_place place,
+                                     const struct bfr_option *options, uint32_t count, uint32_t option_size)
+{
+    struct pass pass = {.check = check, .map = map, .place = place};
+    pass.values = new_values(options, count, option_size);
+    if (pass.values != NULL) {
+        if (map != NULL)
+            check_unknown(&pass);
+        for (uint32_t i = 0; i < pass.values->count; i++)
+            check_option(&pass, &pass.values->options[i], &pass.values->slots[i]);
+    }
+    if (pass.values == NULL || pass.values->arena.failed) {
+        bfr_diag_error(check->diag, place, "out of memory while the configuration was checked");
+        pass.failures++;
+    }
+    if (pass.failures == 0)
+        return pass.values;
+    bfr_values_free(pass.values);
+    return NULL;
+}
+
+struct bfr_values *bfr_values_defaults(const struct bfr_option *options, uint32_t count, uint32_t option_size)
+{
+    struct bfr_diag *diag = bfr_diag_new();
+    bfr_must(diag != NULL);
+    const struct bfr_check check = {.diag = diag, .title = "", .separator = ""};
+    const struct bfr_place place = {"defaults", 0, 0};
+    struct bfr_values *values = bfr_check_options(&check, NULL, place, options, count, option_size);
+    bfr_must(values != NULL); // a required option, or a fallback that is not valid
+    bfr_diag_free(diag);
+    return values;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of the core's own keys and how their values become struct bfr_settings. Constant data and pure functions.
+// A key is added here, in config_settings.h and in bfr_core_fill; everything else (checks, environment, show, schema)
+// follows from the table.
+#include "config_core.h"
+
+#include <string.h>
+
+#include <bfr/host.h>
+
+#include "bug.h"
+#include "log.h"
+
+#ifndef BFR_PLUGIN_DIR
+#define BFR_PLUGIN_DIR "/usr/lib/bytefreezer-receiver/plugins"
+#endif
+
+static const struct bfr_option top_options[] = {
+    {.name = "ack",
+     .type = BFR_OPTION_STRING,
+     .fallback = "memory",
+     .choices = "memory|disk|sink",
+     .help = "how far a batch must have come before its sender gets 200"},
+    {.name = "ack_timeout",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "25s",
+     .min = "1ms",
+     .max = "1h",
+     .help = "time from the first byte of a request's head after which the reply is 503"},
+    {.name = "shutdown_delay",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "2s",
+     .max = "1h",
+     .help = "time between failing readiness and closing the ports when the daemon stops"},
+    {.name = "plugin_dir",
+     .type = BFR_OPTION_PATH,
+     .fallback = BFR_PLUGIN_DIR,
+     .help = "directory of the plugins' .so files"},
+};
+
+static const struct bfr_option app_options[] = {
+    {.name = "name",
+     .type = BFR_OPTION_STRING,
+     .fallback = "bytefreezer-receiver",
+     .help = "what the daemon calls itself"},
+};
+
+static const struct bfr_option logging_options[] = {
+    {.name = "level",
+     .type = BFR_OPTION_STRING,
+     .fallback = "info",
+     .choices = "debug|info|warn|error",
+     .help = "least important kind of event that is logged"},
+    {.name = "format",
+     .type = BFR_OPTION_STRING,
+     .fallback = "logfmt",
+     .choices = "logfmt|json",
+     .help = "form of a log line"},
+};
+
+static const struct bfr_option webhook_options[] = {
+    {.name = "bind",
+     .type = BFR_OPTION_LIST,
+     .fallback = "[0.0.0.0, '::']",
+     .help = "address or list of addresses to listen on, IPv4 or IPv6"},
+    {.name = "port",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "8080",
+     .max = "65535",
+     .help = "port for batches; 0 = any free one"},
+    {.name = "threads",
+     .type = BFR_OPTION_STRING,
+     .fallback = "auto",
+     .help = "HTTP threads: 'auto' = one per core, or a number from 1 to 64"},
+    {.name = "max_payload_size",
+     .type = BFR_OPTION_SIZE,
+     .fallback = "10MiB",
+     .help = "largest body that is accepted; 0 = whatever fits"},
+    {.name = "read_timeout_seconds",
+     .type = BFR_OPTION_DURATION,
+     .unit = "s",
+     .fallback = "30",
+     .min = "1ms",
+     .max = "24h",
+     .help = "time in which a whole body must arrive"},
+    {.name = "write_timeout_seconds",
+     .type = BFR_OPTION_DURATION,
+     .unit = "s",
+     .fallback = "30",
+     .min = "1ms",
+     .max = "24h",
+     .help = "time in which a reply must be taken"},
+    {.name = "idle_timeout_seconds",
+     .type = BFR_OPTION_DURATION,
+     .unit = "s",
+     .fallback = "120",
+     .min = "1ms",
+     .max = "24h",
+     .help = "time after which a quiet connection is closed"},
+    {.name = "head_timeout",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "10s",
+     .min = "1ms",
+     .max = "24h",
+     .help = "time in which a request's head must arrive"},
+    {.name = "max_connections",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "10000",
+     .min = "1",
+     .max = "1000000",
+     .help = "connections at one time"},
+};
+
+static const struct bfr_option server_options[] = {
+    {.name = "bind",
+     .type = BFR_OPTION_LIST,
+     .fallback = "[0.0.0.0]",
+     .help = "address or list of addresses of the API"},
+    {.name = "api_port",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "8081",
+     .max = "65535",
+     .help = "port of the API and the metrics; 0 = any free one"},
+};
+
+static const struct bfr_option memory_options[] = {
+    {.name = "budget",
+     .type = BFR_OPTION_SIZE,
+     .fallback = "256MiB",
+     .min = "1MiB",
+     .help = "bodies held in RAM, all together"},
+    {.name = "wait",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "5s",
+     .max = "1h",
+     .help = "time a body waits for memory before it is refused with 503"},
+};
+
+static const struct bfr_option retry_options[] = {
+    {.name = "initial",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "1s",
+     .min = "1ms",
+     .max = "24h",
+     .help = "longest wait before the second attempt"},
+    {.name = "max",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "60s",
+     .min = "1ms",
+     .max = "24h",
+     .help = "longest wait between attempts"},
+    {.name = "attempts",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "0",
+     .max = "1000000",
+     .help = "failures blamed on a batch before it becomes a dead letter; 0 = never"},
+    {.name = "probe_interval",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "1s",
+     .min = "1ms",
+     .max = "1h",
+     .help = "time between probes while a sink is out"},
+};
+
+static const struct bfr_option dedup_options[] = {
+    {.name = "window",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "1h",
+     .max = "365d",
+     .help = "time for which a batch's name is remembered"},
+    {.name = "max_entries",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "200000",
+     .min = "1",
+     .max = "100000000",
+     .help = "names remembered at most"},
+};
+
+static const struct bfr_option metrics_options[] = {
+    {.name = "tenant_labels",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "200",
+     .max = "100000",
+     .help = "tenants with metrics of their own; the rest are counted as 'other'"},
+};
+
+#define SECTION(name, help, table)                                                                                     \
+    {                                                                                                                  \
+        name, help, table, (uint32_t)(sizeof table / sizeof table[0])                                                  \
+    }
+
+const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {
+    [BFR_CORE_TOP] = SECTION("", "", top_options),
+    [BFR_CORE_APP] = SECTION("app", "the daemon itself", app_options),
+    [BFR_CORE_LOGGING] = SECTION("logging", "log lines on standard error", logging_options),
+    [BFR_CORE_WEBHOOK] = SECTION("webhook", "where batches arrive", webhook_options),
+    [BFR_CORE_SERVER] = SECTION("server", "API, metrics and dashboard", server_options),
+    [BFR_CORE_MEMORY] = SECTION("memory", "bodies held in RAM", memory_options),
+    [BFR_CORE_RETRY] = SECTION("retry", "when a sink fails", retry_options),
+    [BFR_CORE_DEDUP] = SECTION("dedup", "recognising repeated batches", dedup_options),
+    [BFR_CORE_METRICS] = SECTION("metrics", "figures for monitoring", metrics_options),
+};
+
+const size_t bfr_core_section_count = BFR_CORE_SECTIONS;
+
+const char *bfr_core_section_of(const char *key)
+{
+    for (size_t s = BFR_CORE_TOP + 1; s < bfr_core_section_count; s++) {
+        for (uint32_t i = 0; i < bfr_core_sections[s].count; i++) {
+            if (strcmp(bfr_core_sections[s].options[i].name, key) == 0)
+                return bfr_core_sections[s].name;
+        }
+    }
+    return NULL;
+}
+
+struct word {
+    const char *name;
+    uint32_t value;
+};
+
+static const struct word levels[] = {
+    {"debug", BFR_LOG_DEBUG}, {"info", BFR_LOG_INFO}, {"warn", BFR_LOG_WARN}, {"error", BFR_LOG_ERROR}, {NULL, 0}};
+static const struct word formats[] = {{"logfmt", BFR_LOG_LOGFMT}, {"json", BFR_LOG_JSON}, {NULL, 0}};
+static const struct word acks[] = {
+    {"memory", BFR_ACK_MEMORY}, {"disk", BFR_ACK_DISK}, {"sink", BFR_ACK_SINK}, {NULL, 0}};
+
+// The value of a word that has passed the check against the same choices.
+static uint32_t word_value(const struct word *words, const char *name)
+{
+    for (; words->name != NULL; words++) {
+        if (strcmp(words->name, name) == 0)
+            return words->value;
+    }
+    bfr_bug("a choice in the option table has no value");
+}
+
+static uint64_t whole(const struct bfr_values *values, const char *name)
+{
+    return (uint64_t)bfr_values_integer(values, name);
+}
+
+static void fill_webhook(const struct bfr_values *values, struct bfr_settings *out)
+{
+    out->webhook.bind = bfr_values_list(values, "bind", &out->webhook.bind_count);
+    out->webhook.port = (uint16_t)whole(values, "port");
+    out->webhook.threads = bfr_core_threads(bfr_values_string(values, "threads"));
+    out->webhook.max_payload_size = whole(values, "max_payload_size");
+    out->webhook.read_timeout_ms = whole(values, "read_timeout_seconds");
+    out->webhook.write_timeout_ms = whole(values, "write_timeout_seconds");
+    out->webhook.idle_timeout_ms = whole(values, "idle_timeout_seconds");
+    out->webhook.head_timeout_ms = whole(values, "head_timeout");
+    out->webhook.max_connections = (uint32_t)whole(values, "max_connections");
+}
+
+void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings *out)
+{
+    out->app.name = bfr_values_string(sections[BFR_CORE_APP], "name");
+    out->logging.level = word_value(levels, bfr_values_string(sections[BFR_CORE_LOGGING], "level"));
+    out->logging.format = word_value(formats, bfr_values_string(sections[BFR_CORE_LOGGING], "format"));
+    fill_webhook(sections[BFR_CORE_WEBHOOK], out);
+    out->server.bind = bfr_values_list(sections[BFR_CORE_SERVER], "bind", &out->server.bind_count);
+    out->server.api_port = (uint16_t)whole(sections[BFR_CORE_SERVER], "api_port");
+    out->memory.budget = whole(sections[BFR_CORE_MEMORY], "budget");
+    out->memory.wait_ms = whole(sections[BFR_CORE_MEMORY], "wait");
+    out->ack = word_value(acks, bfr_values_string(sections[BFR_CORE_TOP], "ack"));
+    out->ack_timeout_ms = whole(sections[BFR_CORE_TOP], "ack_timeout");
+    out->shutdown_delay_ms = whole(sections[BFR_CORE_TOP], "shutdown_delay");
+    out->plugin_dir = bfr_values_string(sections[BFR_CORE_TOP], "plugin_dir");
+    out->retry.initial_ms = whole(sections[BFR_CORE_RETRY], "initial");
+    out->retry.max_ms = whole(sections[BFR_CORE_RETRY], "max");
+    out->retry.attempts = (uint32_t)whole(sections[BFR_CORE_RETRY], "attempts");
+    out->retry.probe_interval_ms = whole(sections[BFR_CORE_RETRY], "probe_interval");
+    out->dedup.window_ms = whole(sections[BFR_CORE_DEDUP], "window");
+    out->dedup.max_entries = (uint32_t)whole(sections[BFR_CORE_DEDUP], "max_entries");
+    out->metrics.tenant_labels = (uint32_t)whole(sections[BFR_CORE_METRICS], "tenant_labels");
+}

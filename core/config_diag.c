@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of findings. Used on the thread that reads the configuration. Never prints by itself, never stops at the
+// first error; a finding that finds no memory is still counted.
+#include "config_diag.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_arena.h"
+
+struct finding {
+    struct finding *next; // newest first
+    size_t file_rank;     // order in which the file was first named
+    size_t sequence;
+    struct bfr_place place;
+    bool error;
+    const char *text;
+};
+
+struct bfr_diag {
+    struct bfr_arena arena;
+    struct finding *newest;
+    size_t count;
+    size_t errors;
+    size_t lost; // findings for which memory was short
+};
+
+struct bfr_diag *bfr_diag_new(void)
+{
+    return calloc(1, sizeof(struct bfr_diag));
+}
+
+void bfr_diag_free(struct bfr_diag *diag)
+{
+    if (diag == NULL)
+        return;
+    bfr_arena_free(&diag->arena);
+    free(diag);
+}
+
+size_t bfr_diag_errors(const struct bfr_diag *diag)
+{
+    return diag->errors;
+}
+
+// Give `finding` the file's name and rank of an earlier finding, or new ones.
+static void set_file(struct bfr_diag *diag, struct finding *finding, const char *file)
+{
+    for (const struct finding *other = diag->newest; other != NULL; other = other->next) {
+        if (strcmp(other->place.file, file) == 0) {
+            finding->place.file = other->place.file;
+            finding->file_rank = other->file_rank;
+            return;
+        }
+    }
+    finding->place.file = bfr_arena_copy(&diag->arena, file, strlen(file));
+    finding->file_rank = diag->count;
+}
+
+// A finding is one line on a terminal whatever stood in the file.
+static void clean_line(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+    }
+}
+
+BFR_PRINTF(4, 0)
+static void add_finding(struct bfr_diag *diag, struct bfr_place place, bool error, const char *format, va_list args)
+{
+    if (error)
+        diag->errors++;
+    char text[1024];
+    vsnprintf(text, sizeof text, format, args);
+    clean_line(text);
+
+    struct finding *finding = bfr_arena_alloc(&diag->arena, sizeof *finding);
+    if (finding == NULL)
+        goto lost;
+    finding->place = place;
+    finding->error = error;
+    finding->sequence = diag->count;
+    finding->text = bfr_arena_copy(&diag->arena, text, strlen(text));
+    set_file(diag, finding, place.file);
+    if (finding->text == NULL || finding->place.file == NULL)
+        goto lost;
+    finding->next = diag->newest;
+    diag->newest = finding;
+    diag->count++;
+    return;
+lost:
+    diag->lost++;
+}
+
+void bfr_diag_error(struct bfr_diag *diag, struct bfr_place place, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_finding(diag, place, true, format, args);
+    va_end(args);
+}
+
+void bfr_diag_warning(struct bfr_diag *diag, struct bfr_place place, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_finding(diag, place, false, format, args);
+    va_end(args);
+}
+
+static int compare_sizes(size_t a, size_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_findings(const void *left, const void *right)
+{
+    const struct finding *a = *(const struct finding *const *)left;
+    const struct finding *b = *(const struct finding *const *)right;
+    int order = compare_sizes(a->file_rank, b->file_rank);
+    if (order == 0)
+        order = compare_sizes(a->place.line, b->place.line);
+    if (order == 0)
+        order = compare_sizes(a->place.column, b->place.column);
+    return order != 0 ? order : compare_sizes(a->sequence, b->sequence);
+}
+
+static bool same_finding(const struct finding *a, const struct finding *b)
+{
+    return a->file_rank == b->file_rank && a->place.line == b->place.line && a->place.column == b->place.column &&
+           a->error == b->error && strcmp(a->text, b->text) == 0;
+}
+
+static void print_finding(const struct finding *finding, FILE *stream)
+{
+    fprintf(stream, "%s:", finding->place.file);
+    if (finding->place.line > 0)
+        fprintf(stream, "%u:", finding->place.line);
+    if (finding->place.line > 0 && finding->place.column > 0)
+        fprintf(stream, "%u:", finding->place.column);
+    fprintf(stream, " %s: %s\n", finding->error ? "error" : "warning", finding->text);
+}
+
+void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
+{
+    const struct finding **sorted = calloc(diag->count + 1, sizeof *sorted);
+    size_t count = 0;
+    for (const struct finding *finding = diag->newest; finding != NULL && sorted != NULL; finding = finding->next)
+        sorted[count++] = finding;
+    if (count > 1)
+        qsort(sorted, count, sizeof *sorted, compare_findings);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || !same_finding(sorted[i - 1], sorted[i]))
+            print_finding(sorted[i], stream);
+    }
+    if (diag->lost > 0 || sorted == NULL)
+        fprintf(stream, "configuration: error: out of memory; not every finding could be kept\n");
+    free(sorted);
+}
+
+struct bfr_quoted bfr_quote(const char *text)
+{
+    enum { CUT = sizeof((struct bfr_quoted *)0)->text - sizeof "''..." };
+    struct bfr_quoted quoted;
+    size_t size = strlen(text);
+    bool cut = size > CUT;
+    if (cut) {
+        size = CUT;
+        while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80) // not inside a UTF-8 character
+            size--;
+    }
+    snprintf(quoted.text, sizeof quoted.text, "'%.*s%s'", (int)size, text, cut ? "..." : "");
+    clean_line(quoted.text);
+    return quoted;
+}

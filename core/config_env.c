@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lays the environment over the tree before it is checked, so that one check serves both. Reads the list it is given,
+// never getenv. What a variable says is never expanded again.
+#include "config_env.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config_core.h"
+#include "config_hint.h"
+
+#define PREFIX "BYTEFREEZER_RECEIVER_"
+
+struct alias {
+    const char *variable;
+    const char *section;
+    const char *key;
+};
+
+static const struct alias aliases[] = {
+    {"RECEIVER_WEBHOOK_PORT", "webhook", "port"},
+    {"RECEIVER_API_PORT", "server", "api_port"},
+    {"LOG_LEVEL", "logging", "level"},
+};
+
+const char *bfr_env_get(const char *const *environment, const char *name)
+{
+    size_t length = strlen(name);
+    for (; environment != NULL && *environment != NULL; environment++) {
+        if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    }
+    return NULL;
+}
+
+void bfr_env_put(struct bfr_arena *arena, struct bfr_node *root, const char *section, const char *key,
+                 const char *source, const char *text)
+{
+    struct bfr_place place = {source, 0, 0};
+    struct bfr_node *map = section[0] == '\0' ? root : bfr_node_find(root, section);
+    if (map == NULL || bfr_node_is_null(map)) {
+        map = bfr_node_new(arena, BFR_NODE_MAP, place);
+        if (map == NULL)
+            return;
+        bfr_node_put(root, section, map);
+        map = bfr_node_find(root, section);
+    }
+    struct bfr_node *node = bfr_node_new(arena, BFR_NODE_SCALAR, place);
+    if (map->kind != BFR_NODE_MAP || node == NULL) // a section that is no mapping is an error found later
+        return;
+    node->text = text;
+    bfr_node_put(map, key, node);
+}
+
+// Kubernetes puts NAME_PORT=tcp://10.0.0.1:80 into the environment of every pod for a service called NAME, and a service
+// called bytefreezer-receiver-webhook is a likely thing to have. It is no setting of ours.
+static bool is_service_link(const char *text)
+{
+    return strncmp(text, "tcp://", 6) == 0 || strncmp(text, "udp://", 6) == 0 || strncmp(text, "sctp://", 7) == 0;
+}
+
+// True when the variable sets the key.
+static bool apply_variable(struct bfr_arena *arena, struct bfr_node *root, const char *variable, const char *text,
+                           const struct alias *key, struct bfr_diag *diag)
+{
+    struct bfr_place place = {variable, 0, 0};
+    if (text == NULL || text[0] == '\0')
+        return false;
+    if (is_service_link(text)) {
+        bfr_diag_warning(diag, place,
+                         "ignored: this is a Kubernetes service link, not a setting; set "
+                         "'enableServiceLinks: false' in the pod to be rid of it");
+        return false;
+    }
+    if (bfr_utf8_check(text, strlen(text)) < strlen(text)) {
+        bfr_diag_error(diag, place, "holds bytes that are not UTF-8");
+        return true;
+    }
+    bfr_env_put(arena, root, key->section, key->key, variable, text);
+    return true;
+}
+
+// PREFIX + SECTION_KEY, upper case.
+static char *variable_name(struct bfr_arena *arena, const char *section, const char *key)
+{
+    char *name = bfr_arena_format(arena, PREFIX "%s%s%s", section, section[0] == '\0' ? "" : "_", key);
+    for (char *at = name; at != NULL && *at != '\0'; at++)
+        *at = (char)toupper((unsigned char)*at);
+    return name;
+}
+
+static void apply_key(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
+                      const struct alias *key, struct bfr_diag *diag)
+{
+    const char *variable = variable_name(arena, key->section, key->key);
+    if (variable == NULL || apply_variable(arena, root, variable, bfr_env_get(environment, variable), key, diag))
+        return;
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
+        if (strcmp(aliases[i].section, key->section) == 0 && strcmp(aliases[i].key, key->key) == 0 &&
+            apply_variable(arena, root, aliases[i].variable, bfr_env_get(environment, aliases[i].variable), key, diag))
+            return;
+    }
+}
+
+// Warn about a name under our prefix that is a slip of the finger; others may be somebody's service links.
+static void warn_misspelt(struct bfr_arena *arena, const char *entry, struct bfr_diag *diag)
+{
+    size_t length = strcspn(entry, "=");
+    char *name = bfr_arena_copy(arena, entry, length);
+    struct bfr_hint hint = {.word = name};
+    for (size_t s = 0; s < bfr_core_section_count && name != NULL; s++) {
+        const struct bfr_core_section *section = &bfr_core_sections[s];
+        for (uint32_t i = 0; i < section->count; i++) {
+            const char *variable = variable_name(arena, section->name, section->options[i].name);
+            if (variable != NULL)
+                bfr_hint_offer(&hint, variable);
+        }
+    }
+    if (name != NULL && hint.nearest != NULL && hint.distance > 0)
+        bfr_diag_warning(diag, (struct bfr_place){name, 0, 0}, "ignored: there is no such setting; did you mean %s?",
+                         hint.nearest);
+}
+
+void bfr_env_apply(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
+                   struct bfr_diag *diag)
+{
+    for (size_t s = 0; s < bfr_core_section_count; s++) {
+        const struct bfr_core_section *section = &bfr_core_sections[s];
+        for (uint32_t i = 0; i < section->count; i++) {
+            struct alias key = {NULL, section->name, section->options[i].name};
+            apply_key(arena, root, environment, &key, diag);
+        }
+    }
+    for (; environment != NULL && *environment != NULL; environment++) {
+        if (strncmp(*environment, PREFIX, strlen(PREFIX)) == 0)
+            warn_misspelt(arena, *environment, diag);
+    }
+}

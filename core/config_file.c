@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds and reads the configuration's file. Runs on the thread that reads the configuration. Never reads more than a
+// configuration may have, so that a wrong path does no harm.
+#include "config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config_env.h"
+#include "config_tree.h"
+
+#define DEFAULT_1 "/etc/bytefreezer-receiver/config.yaml"
+#define DEFAULT_2 "/etc/bytefreezer/config.yaml"
+#define DEFAULT_3 "./config.yaml"
+
+static const char *const default_places[] = {DEFAULT_1, DEFAULT_2, DEFAULT_3};
+
+const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment,
+                            struct bfr_diag *diag)
+{
+    const char *found = path;
+    const char *named = bfr_env_get(environment, "CONFIG_FILE");
+    if (found == NULL && named != NULL && named[0] != '\0')
+        found = named;
+    for (size_t i = 0; found == NULL && i < sizeof default_places / sizeof default_places[0]; i++) {
+        // A file that is there but cannot be read is chosen too: going on to the next would hide the mistake.
+        if (access(default_places[i], F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+            found = default_places[i];
+    }
+    if (found != NULL)
+        return bfr_arena_copy(arena, found, strlen(found));
+    bfr_diag_error(diag, (struct bfr_place){"configuration", 0, 0},
+                   "no file found; looked at " DEFAULT_1 ", " DEFAULT_2 " and " DEFAULT_3
+                   "; name one with --config FILE or in the environment variable CONFIG_FILE");
+    return NULL;
+}
+
+// Reads until the end or until `room` is full; -1 with errno.
+static ssize_t read_all(int fd, char *buffer, size_t room)
+{
+    size_t filled = 0;
+    while (filled < room) {
+        ssize_t got = read(fd, buffer + filled, room - filled);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        filled += (size_t)got;
+    }
+    return (ssize_t)filled;
+}
+
+static const char *advice_for(int error)
+{
+    switch (error) {
+    case ENOENT:
+        return "; check the path";
+    case EACCES:
+        return "; give the service user read access";
+    case EISDIR:
+        return "; name the file in it";
+    default:
+        return "";
+    }
+}
+
+char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *out_size, struct bfr_diag *diag)
+{
+    const size_t room = BFR_TREE_MAX_BYTES + 1;
+    char *text = bfr_arena_alloc(arena, room + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t got = fd < 0 || text == NULL ? -1 : read_all(fd, text, room);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (got >= 0) {
+        *out_size = (size_t)got;
+        return text;
+    }
+    if (text != NULL)
+        bfr_diag_error(diag, (struct bfr_place){path, 0, 0}, "cannot read the configuration: %s%s", strerror(error),
+                       advice_for(error));
+    return NULL;
+}
+
+const char *bfr_config_directory(struct bfr_arena *arena, const char *path, struct bfr_diag *diag)
+{
+    char here[PATH_MAX] = "";
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+    if (path[0] == '/')
+        return bfr_arena_copy(arena, path, length);
+    if (getcwd(here, sizeof here) == NULL) {
+        bfr_diag_error(diag, (struct bfr_place){path, 0, 0},
+                       "the working directory cannot be found (%s); name the configuration by its absolute path",
+                       strerror(errno));
+        return NULL;
+    }
+    return bfr_arena_format(arena, "%s%s%.*s", here[1] == '\0' ? "" : here, length == 0 ? "" : "/", (int)length, path);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the configuration is, and its text.
+#ifndef BFR_CORE_CONFIG_FILE_H
+#define BFR_CORE_CONFIG_FILE_H
+
+#include "config_arena.h"
+#include "config_diag.h"
+
+// `path`, else CONFIG_FILE of `environment`, else the first of the default places at which something stands; NULL, after
+// an error that names them, when there is nothing. The result lives in the arena.
+const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment,
+                            struct bfr_diag *diag);
+
+// The text, at most one byte more than a configuration may have, with a NUL behind it; NULL after an error.
+char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *out_size, struct bfr_diag *diag);
+
+// The absolute directory of `path`; NULL when the working directory is needed and unknown (reported).
+const char *bfr_config_directory(struct bfr_arena *arena, const char *path, struct bfr_diag *diag);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prints the configuration in effect as YAML that reads back to the same settings: every key with its value or default,
+// paths absolute, variables expanded, secrets as ***. Read-only, any thread.
+#include <stdio.h>
+#include <string.h>
+
+#include "config_slots.h"
+#include "config_state.h"
+
+#define MASK "***"
+
+// May `text` stand without quotes? Only what no YAML reader takes for anything but a text, or (`number`) a number.
+static bool is_plain(const char *text, bool number)
+{
+    const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+    if (text[0] == '\0' || text[strspn(text, allowed)] != '\0')
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(text, words[i]) == 0)
+            return number && i < 2; // of a boolean
+    }
+    if (number)
+        return true;
+    return text[0] == '/' || (text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z');
+}
+
+static void print_quoted(FILE *stream, const char *text)
+{
+    fputc('"', stream);
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\')
+            fprintf(stream, "\\%c", byte);
+        else if (byte == '$')
+            fputs("$$", stream); // reading it again expands it to one
+        else if (byte < 0x20 || byte == 0x7f)
+            fprintf(stream, "\\x%02x", byte);
+        else
+            fputc(byte, stream);
+    }
+    fputc('"', stream);
+}
+
+static void print_scalar(FILE *stream, const struct bfr_option *option, const char *text)
+{
+    bool number = option->type != BFR_OPTION_STRING && option->type != BFR_OPTION_PATH &&
+                  option->type != BFR_OPTION_LIST && option->type != BFR_OPTION_MAP;
+    if ((option->flags & BFR_OPTION_SECRET) != 0 && text[0] != '\0')
+        print_quoted(stream, MASK);
+    else if (is_plain(text, number))
+        fputs(text, stream);
+    else
+        print_quoted(stream, text);
+}
+
+static void print_list(FILE *stream, const struct bfr_option *option, const struct bfr_slot *slot)
+{
+    fputc('[', stream);
+    for (size_t i = 0; i < slot->list_count; i++) {
+        fputs(i == 0 ? "" : ", ", stream);
+        print_scalar(stream, option, slot->list[i]);
+    }
+    fputs("]", stream);
+}
+
+// Elements are "key=value", and no key holds a '='.
+static void print_map(FILE *stream, const struct bfr_option *option, const struct bfr_slot *slot)
+{
+    fputc('{', stream);
+    for (size_t i = 0; i < slot->list_count; i++) {
+        const char *value = strchr(slot->list[i], '=') + 1;
+        fputs(i == 0 ? "\"" : ", \"", stream);
+        for (const char *at = slot->list[i]; at < value - 1; at++) // keys are not expanded, so a '$' is no matter
+            fprintf(stream,
+                    *at == '"' || *at == '\\'   ? "\\%c"
+                    : (unsigned char)*at < 0x20 ? "\\x%02x"
+                                                : "%c",
+                    (unsigned char)*at);
+        fputs("\": ", stream);
+        print_scalar(stream, option, value);
+    }
+    fputc('}', stream);
+}
+
+static void print_values(FILE *stream, const struct bfr_values *values, const char *indent)
+{
+    for (uint32_t i = 0; i < values->count; i++) {
+        const struct bfr_option *option = &values->options[i];
+        const struct bfr_slot *slot = &values->slots[i];
+        if (!slot->set)
+            continue;
+        fprintf(stream, "%s%s: ", indent, option->name);
+        if (option->type == BFR_OPTION_LIST)
+            print_list(stream, option, slot);
+        else if (option->type == BFR_OPTION_MAP)
+            print_map(stream, option, slot);
+        else
+            print_scalar(stream, option, slot->text);
+        fputc('\n', stream);
+    }
+}
+
+static void print_stages(FILE *stream, const struct bfr_config *config, bool services)
+{
+    const char *heading = services ? "services:\n" : "pipeline:\n";
+    for (size_t i = 0; i < config->stage_count; i++) {
+        const struct bfr_config_stage *stage = &config->stages[i];
+        if (stage->entry.service != services)
+            continue;
+        fprintf(stream, "%s  - plugin: \"%s\"\n    name: \"%s\"\n", heading, stage->entry.plugin, stage->entry.name);
+        print_values(stream, stage->values, "    ");
+        heading = "";
+    }
+}
+
+uint32_t bfr_config_show(const struct bfr_config *config, FILE *stream, struct bfr_err *err)
+{
+    for (size_t i = 0; i < config->stage_count; i++) {
+        if (config->stages[i].values == NULL)
+            return bfr_err_set(err, BFR_EINVAL, "stage '%s' cannot be shown: its keys have not been checked",
+                               config->stages[i].entry.name);
+    }
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
+        const char *name = bfr_core_sections[s].name;
+        if (name[0] != '\0')
+            fprintf(stream, "%s:\n", name);
+        print_values(stream, config->sections[s], name[0] == '\0' ? "" : "  ");
+    }
+    print_stages(stream, config, false);
+    print_stages(stream, config, true);
+    if (fflush(stream) != 0 || ferror(stream))
+        return bfr_err_set(err, BFR_EFAIL, "the configuration could not be written out");
+    return BFR_OK;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside struct bfr_values: one slot per option, with what was given and what it means. For the files that make values
+// (config_check.c) and print them (config_show.c); everyone else uses config_values.h.
+#ifndef BFR_CORE_CONFIG_SLOTS_H
+#define BFR_CORE_CONFIG_SLOTS_H
+
+#include "config_arena.h"
+#include "config_diag.h"
+#include "config_values.h"
+
+struct bfr_slot {
+    bool set;               // given, or has a fallback
+    bool given;             // in the file, the environment or a flag
+    struct bfr_place place; // of the value when given
+    const char *text;       // single values: as it would be written; PATH: absolute
+    bool boolean;
+    int64_t integer;
+    double number;
+    const char **list; // LIST and MAP
+    size_t list_count;
+};
+
+struct bfr_values {
+    struct bfr_arena arena;     // everything below
+    struct bfr_option *options; // the table, copied in the host's own layout
+    uint32_t count;
+    struct bfr_slot *slots;
+};
+
+// Copy a table whose rows may be shorter or longer than the host's struct; texts stay where they are. NULL when memory
+// is short, or for count 0.
+struct bfr_option *bfr_options_copy(struct bfr_arena *arena, const struct bfr_option *options, uint32_t count,
+                                    uint32_t option_size);
+
+// NULL when the table has no such name.
+const struct bfr_slot *bfr_values_slot(const struct bfr_values *values, const char *name);
+
+#endif
