@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building and starting the pipeline: checks its shape, wires stages, links and pumps, and starts them so that nobody is handed
+// a batch before he can take it. Main thread; the hooks run on the plugins' threads.
+#include "pipe_chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "pipe_wait.h"
+
+// Batches in flight into a queue: enough to fill its group commits. They stay in the queue before until it is done.
+#define QUEUE_WINDOW      1024
+#define SINK_WINDOW       32 // when the sink does not say
+#define SINK_WINDOW_MAX   4096
+#define FIRST_QUEUE_LIMIT 262144 // puts in flight; every one is a request that waits
+
+// --- progress
+
+void bfr_pipeline_note_progress(struct bfr_pipeline *pipeline)
+{
+    if (!atomic_load(&pipeline->watched))
+        return;
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->progress++;
+    pthread_mutex_unlock(&pipeline->lock);
+    pthread_cond_broadcast(&pipeline->changed);
+}
+
+// --- hooks
+
+static void on_complete(void *arg, const struct bfr_completion *const *completions, size_t count)
+{
+    struct bfr_port *port = arg;
+    bfr_deliveries_complete(port->deliveries, completions, count);
+}
+
+static void on_ready(void *arg)
+{
+    struct bfr_port *port = arg;
+    struct bfr_pipeline *pipeline = port->pipeline;
+    if (port->feeder != NULL)
+        bfr_link_target_ready(port->feeder);
+    for (size_t i = 0; i < port->reader_count; i++)
+        bfr_link_source_ready(pipeline->links[port->reader_first + i].link);
+}
+
+static void wake_runner(void *arg)
+{
+    struct bfr_runner *runner = arg;
+    if (runner->pump != NULL)
+        bfr_pump_wake(runner->pump);
+}
+
+static uint64_t runner_turn(void *arg)
+{
+    struct bfr_runner *runner = arg;
+    uint64_t due = bfr_link_step(runner->link);
+    bfr_pipeline_note_progress(runner->pipeline);
+    return due;
+}
+
+// --- shape
+
+static bool is_stable(const struct bfr_stage *stage)
+{
+    return (bfr_stage_plugin(stage)->flags & BFR_FLAG_STABLE) != 0;
+}
+
+static uint32_t check_kinds(struct bfr_stage *const *stages, size_t count, uint32_t kind, const char *what,
+                            struct bfr_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bfr_stage_kind(stages[i]) != kind)
+            return bfr_err_set(err, BFR_EINVAL, "pipeline: stage '%s' stands where a %s is needed",
+                               bfr_stage_name(stages[i]), what);
+    }
+    return BFR_OK;
+}
+
+static bool any_stable(const struct bfr_pipeline_setup *setup)
+{
+    for (size_t i = 0; i < setup->queue_count; i++) {
+        if (is_stable(setup->queues[i]))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t check_shape(const struct bfr_pipeline_setup *setup, struct bfr_err *err)
+{
+    uint32_t ack = setup->settings->ack;
+    if (setup->sink_count == 0)
+        return bfr_err_set(err, BFR_EINVAL, "pipeline: no sink; add one as the last stage, for example 'plugin: fs'");
+    if (ack == BFR_ACK_MEMORY && setup->queue_count == 0)
+        return bfr_err_set(err, BFR_EINVAL,
+                           "pipeline: 'ack: memory' needs a queue; add 'plugin: memory' or set 'ack: sink'");
+    if (ack == BFR_ACK_DISK && !any_stable(setup))
+        return bfr_err_set(err, BFR_EINVAL,
+                           "pipeline: 'ack: disk' needs a queue that survives a crash; add 'plugin: disk'");
+    uint32_t status = check_kinds(setup->queues, setup->queue_count, BFR_KIND_QUEUE, "queue", err);
+    if (status == BFR_OK)
+        status = check_kinds(setup->sinks, setup->sink_count, BFR_KIND_SINK, "sink", err);
+    return status;
+}
+
+// --- wiring
+
+static uint32_t no_memory(struct bfr_err *err)
+{
+    return bfr_err_set(err, BFR_ENOMEM, "pipeline: out of memory");
+}
+
+static uint32_t sink_window(const struct bfr_stage *stage)
+{
+    const struct bfr_sink_vtable *sink = bfr_stage_sink(stage);
+    uint32_t window = BFR_HAS_CALL(sink, max_in_flight) ? sink->max_in_flight(bfr_stage_self(stage)) : 0;
+    if (window == 0)
+        window = SINK_WINDOW;
+    return window < SINK_WINDOW_MAX ? window : SINK_WINDOW_MAX;
+}
+
+// What a queue at `index` confirms when it has stored a batch, and 0 when no waiter can be waiting for just that.
+static uint32_t queue_level(const struct bfr_pipeline *pipeline, size_t index)
+{
+    uint32_t level = is_stable(pipeline->ports[index].stage) ? BFR_ACK_DISK : BFR_ACK_MEMORY;
+    return level >= pipeline->settings.ack ? level : 0;
+}
+
+// Fill the ports. The intake reserves in the queues up to the first stable one: only these are certain to have been reserved
+// for whatever they are given, because what lies behind a stable queue may have been recovered by it.
+static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_setup *setup)
+{
+    bool behind_stable = false;
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
+        struct bfr_port *port = &pipeline->ports[i];
+        port->pipeline = pipeline;
+        port->stage = i < setup->queue_count ? setup->queues[i] : setup->sinks[i - setup->queue_count];
+        if (i >= setup->queue_count) {
+            bfr_sink_figures_init(&port->figures, pipeline->metrics, bfr_stage_name(port->stage));
+            continue;
+        }
+        const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
+        port->rationed = !behind_stable && BFR_HAS_CALL(queue, reserve) && BFR_HAS_CALL(queue, release);
+        port->is_volatile = !is_stable(port->stage);
+        behind_stable |= is_stable(port->stage);
+    }
+}
+
+static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    bool direct = pipeline->queue_count == 0;
+    size_t count = direct ? pipeline->sink_count : 1;
+    for (size_t i = 0; i < count; i++) {
+        struct bfr_port *port = &pipeline->ports[i];
+        port->entry =
+            bfr_deliveries_new(port->stage, &pipeline->tokens, direct ? sink_window(port->stage) : FIRST_QUEUE_LIMIT,
+                               direct ? bfr_direct_on_sink_done : bfr_intake_on_queue_done, port);
+        port->deliveries = port->entry;
+        if (port->entry == NULL)
+            return no_memory(err);
+    }
+    return BFR_OK;
+}
+
+static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to, uint32_t consumer, struct bfr_err *err)
+{
+    struct bfr_runner *runner = &pipeline->links[pipeline->link_count];
+    struct bfr_port *source = &pipeline->ports[from], *target = &pipeline->ports[to];
+    bool to_sink = to >= pipeline->queue_count;
+    const struct bfr_queue_vtable *queue = bfr_stage_queue(target->stage);
+    const struct bfr_link_setup setup = {
+        .clock = pipeline->clock,
+        .settings = &pipeline->settings,
+        .source = source->stage,
+        .consumer = consumer,
+        .target = target->stage,
+        .window = to_sink ? sink_window(target->stage) : QUEUE_WINDOW,
+        .level = to_sink ? (pipeline->settings.ack == BFR_ACK_SINK ? BFR_ACK_SINK : 0) : queue_level(pipeline, to),
+        .rationed = !to_sink && !target->rationed && BFR_HAS_CALL(queue, reserve) && BFR_HAS_CALL(queue, release),
+        .ledger = pipeline->ledger,
+        .dedup = pipeline->dedup,
+        .figures = &pipeline->figures,
+        .sink_figures = to_sink ? &target->figures : NULL,
+        .tokens = &pipeline->tokens,
+        .wake = wake_runner,
+        .wake_arg = runner,
+    };
+    runner->pipeline = pipeline;
+    runner->link = bfr_link_new(&setup);
+    if (runner->link == NULL)
+        return no_memory(err);
+    if (source->reader_count++ == 0)
+        source->reader_first = pipeline->link_count;
+    target->feeder = runner->link;
+    target->deliveries = bfr_link_deliveries(runner->link);
+    pipeline->link_count++;
+    if (!pipeline->pumps)
+        return BFR_OK;
+    runner->pump = bfr_pump_new(bfr_stage_name(target->stage), pipeline->clock, runner_turn, runner);
+    return runner->pump != NULL ? BFR_OK : no_memory(err);
+}
+
+// Queue i feeds queue i + 1; the last queue feeds every sink.
+static uint32_t links_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    uint32_t status = BFR_OK;
+    for (size_t i = 0; status == BFR_OK && i + 1 < pipeline->queue_count; i++)
+        status = link_make(pipeline, i, i + 1, 0, err);
+    for (size_t i = 0; status == BFR_OK && pipeline->queue_count > 0 && i < pipeline->sink_count; i++)
+        status = link_make(pipeline, pipeline->queue_count - 1, pipeline->queue_count + i, (uint32_t)i, err);
+    return status;
+}
+
+static uint32_t consumers_tell(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    const char **names = calloc(bfr_port_count(pipeline), sizeof *names);
+    if (names == NULL)
+        return no_memory(err);
+    uint32_t status = BFR_OK;
+    for (size_t i = 0; status == BFR_OK && i < pipeline->queue_count; i++) {
+        struct bfr_port *port = &pipeline->ports[i];
+        for (size_t j = 0; j < port->reader_count; j++)
+            names[j] = bfr_stage_name(bfr_link_target(pipeline->links[port->reader_first + j].link));
+        const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
+        status = queue->consumers(bfr_stage_self(port->stage), names, (uint32_t)port->reader_count, err);
+        if (status != BFR_OK)
+            bfr_err_prefix(err, "%s", bfr_stage_name(port->stage));
+    }
+    free(names);
+    return status;
+}
+
+static void stages_hook(struct bfr_pipeline *pipeline, bool on)
+{
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
+        struct bfr_port *port = &pipeline->ports[i];
+        struct bfr_stage_hooks hooks = {0};
+        if (on)
+            hooks = (struct bfr_stage_hooks){.on_complete = on_complete, .on_ready = on_ready, .arg = port};
+        bfr_stage_hook(port->stage, &hooks);
+    }
+}
+
+static bool books_make(struct bfr_pipeline *pipeline)
+{
+    const struct bfr_settings *settings = &pipeline->settings;
+    bfr_pipe_figures_init(&pipeline->figures, pipeline->metrics);
+    pipeline->ledger = bfr_ledger_new();
+    pipeline->dedup = bfr_dedup_new(&(struct bfr_dedup_setup){
+        .clock = pipeline->clock,
+        .level = settings->ack,
+        .window_ms = settings->dedup.window_ms,
+        .max_entries = settings->dedup.max_entries,
+        .duplicates = pipeline->figures.duplicates,
+    });
+    return pipeline->ledger != NULL && pipeline->dedup != NULL;
+}
+
+uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pipeline **out, struct bfr_err *err)
+{
+    uint32_t status = check_shape(setup, err);
+    if (status != BFR_OK)
+        return status;
+    struct bfr_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (pipeline == NULL)
+        return no_memory(err);
+    pthread_mutex_init(&pipeline->lock, NULL);
+    bfr_cond_init(&pipeline->changed);
+    pipeline->settings = *setup->settings;
+    pipeline->clock = setup->clock;
+    pipeline->metrics = setup->metrics;
+    pipeline->queue_count = setup->queue_count;
+    pipeline->sink_count = setup->sink_count;
+    pipeline->pumps = setup->pumps;
+    pipeline->ports = calloc(bfr_port_count(pipeline), sizeof *pipeline->ports);
+    pipeline->links = calloc(bfr_port_count(pipeline), sizeof *pipeline->links);
+
+    if (pipeline->ports == NULL || pipeline->links == NULL || !books_make(pipeline))
+        status = no_memory(err);
+    if (status == BFR_OK) {
+        ports_fill(pipeline, setup);
+        if (pipeline->queue_count > 0)
+            pipeline->entry_level = is_stable(setup->queues[0]) ? BFR_ACK_DISK : BFR_ACK_MEMORY;
+        status = entries_make(pipeline, err);
+    }
+    if (status == BFR_OK)
+        status = links_make(pipeline, err);
+    if (status == BFR_OK)
+        status = consumers_tell(pipeline, err);
+    if (status != BFR_OK) {
+        bfr_pipeline_free(pipeline);
+        return status;
+    }
+    stages_hook(pipeline, true);
+    bfr_metrics_collect(pipeline->metrics, bfr_pipe_figures_collect, pipeline);
+    *out = pipeline;
+    return BFR_OK;
+}
+
+void bfr_pipeline_free(struct bfr_pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    for (size_t i = 0; i < pipeline->link_count; i++) {
+        bfr_pump_free(pipeline->links[i].pump);
+        bfr_link_free(pipeline->links[i].link);
+    }
+    for (size_t i = 0; pipeline->ports != NULL && i < bfr_port_count(pipeline); i++)
+        bfr_deliveries_free(pipeline->ports[i].entry);
+    bfr_dedup_free(pipeline->dedup);
+    bfr_ledger_free(pipeline->ledger);
+    free(pipeline->links);
+    free(pipeline->ports);
+    pthread_cond_destroy(&pipeline->changed);
+    pthread_mutex_destroy(&pipeline->lock);
+    free(pipeline);
+}
+
+// --- start
+
+struct recovery {
+    struct bfr_pipeline *pipeline;
+    bool short_of_memory;
+};
+
+static void on_recent(void *arg, const struct bfr_recent *recent, bool held, bool buried)
+{
+    struct recovery *recovery = arg;
+    struct bfr_pipeline *pipeline = recovery->pipeline;
+    // What is no longer held has been stored; what a queue still holds after a restart survived it.
+    uint32_t level = held || buried ? BFR_ACK_DISK : BFR_ACK_SINK;
+    if (!bfr_dedup_remember(pipeline->dedup, recent, level, buried))
+        recovery->short_of_memory = true;
+    if (!held && !buried)
+        return;
+    if (!bfr_ledger_admit(pipeline->ledger, recent->tenant)) {
+        recovery->short_of_memory = true;
+        return;
+    }
+    const struct bfr_booking booking = {
+        .move = buried ? BFR_MOVE_RECOVERED_BURIED : BFR_MOVE_RECOVERED_HELD,
+        .tenant = recent->tenant,
+        .bytes = recent->body_bytes,
+    };
+    bfr_ledger_book(pipeline->ledger, &booking, 1);
+}
+
+static uint32_t queues_recover(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    struct recovery recovery = {pipeline, false};
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        struct bfr_stage *stage = pipeline->ports[i].stage;
+        const struct bfr_queue_vtable *queue = bfr_stage_queue(stage);
+        if (BFR_HAS_CALL(queue, recent))
+            queue->recent(bfr_stage_self(stage), on_recent, &recovery);
+    }
+    return recovery.short_of_memory ? no_memory(err) : BFR_OK;
+}
+
+// The order of start: sinks, then queues from last to first, so that whoever starts finds his consumer running.
+static size_t start_order(const struct bfr_pipeline *pipeline, size_t step)
+{
+    if (step < pipeline->sink_count)
+        return pipeline->queue_count + step;
+    return pipeline->queue_count - 1 - (step - pipeline->sink_count);
+}
+
+static uint32_t pumps_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    for (size_t i = 0; pipeline->pumps && i < pipeline->link_count; i++) {
+        uint32_t status = bfr_pump_start(pipeline->links[i].pump, err);
+        if (status != BFR_OK)
+            return status;
+    }
+    return BFR_OK;
+}
+
+static void warn_volatile(const struct bfr_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        if (!pipeline->ports[i].is_volatile)
+            return;
+    }
+    if (pipeline->queue_count > 0)
+        bfr_say(BFR_LOG_WARN, "pipeline",
+                "no queue survives a crash: what is accepted and not yet stored is lost with the process", "remedy",
+                "add the stage 'plugin: disk' after the memory stage", NULL);
+}
+
+uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    size_t running = 0;
+    uint32_t status = BFR_OK;
+    while (status == BFR_OK && running < bfr_port_count(pipeline)) {
+        status = bfr_stage_start(pipeline->ports[start_order(pipeline, running)].stage, err);
+        running += status == BFR_OK ? 1 : 0;
+    }
+    if (status == BFR_OK)
+        status = queues_recover(pipeline, err);
+    if (status == BFR_OK)
+        status = pumps_start(pipeline, err);
+    if (status != BFR_OK) {
+        for (size_t i = 0; i < pipeline->link_count && pipeline->pumps; i++)
+            bfr_pump_stop(pipeline->links[i].pump);
+        while (running > 0)
+            bfr_stage_stop(pipeline->ports[start_order(pipeline, --running)].stage);
+        return status;
+    }
+    warn_volatile(pipeline);
+    atomic_store(&pipeline->started, true);
+    return BFR_OK;
+}
+
+uint64_t bfr_pipeline_step(struct bfr_pipeline *pipeline)
+{
+    uint64_t due = UINT64_MAX;
+    for (size_t i = 0; i < pipeline->link_count; i++) {
+        uint64_t next = runner_turn(&pipeline->links[i]);
+        due = next < due ? next : due;
+    }
+    return due;
+}

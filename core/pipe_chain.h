@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the pipeline, for the files that make it up: pipe_pipeline.c (build, start), pipe_intake.c and pipe_direct.c
+// (the front), pipe_stop.c (the end), pipe_status.c and pipe_figures.c (what others see). Everything here is fixed once
+// bfr_pipeline_new has returned, except the atomics and what has a lock of its own.
+#ifndef BFR_CORE_PIPE_CHAIN_H
+#define BFR_CORE_PIPE_CHAIN_H
+
+#include <pthread.h>
+
+#include "pipe_dedup.h"
+#include "pipe_figures.h"
+#include "pipe_ledger.h"
+#include "pipe_link.h"
+#include "pipe_pipeline.h"
+#include "pipe_pump.h"
+
+// One stage in the chain and what meets there.
+struct bfr_port {
+    struct bfr_pipeline *pipeline;
+    struct bfr_stage *stage;
+    struct bfr_deliveries *entry; // deliveries of the intake: first queue, or every sink without a queue; else NULL
+    struct bfr_deliveries *deliveries; // `entry` or the feeder's: where completions go
+    struct bfr_link *feeder;           // the link that puts here; NULL where the intake does
+    size_t reader_first, reader_count; // the links that lease here, in `links`
+    struct bfr_sink_figures figures;   // sinks
+    atomic_bool fatal;                 // answered the intake with FATAL
+    bool rationed;                     // the intake reserves room here
+    bool is_volatile;                  // queues
+};
+
+struct bfr_runner {
+    struct bfr_pipeline *pipeline;
+    struct bfr_link *link;
+    struct bfr_pump *pump; // NULL without pumps
+};
+
+struct bfr_pipeline {
+    struct bfr_settings settings;
+    const struct bfr_clock *clock;
+    struct bfr_metrics *metrics;
+    struct bfr_port *ports; // queues, then sinks
+    size_t queue_count, sink_count;
+    struct bfr_runner *links;
+    size_t link_count;
+    struct bfr_ledger *ledger;
+    struct bfr_dedup *dedup;
+    struct bfr_pipe_figures figures;
+    _Atomic uint64_t tokens;
+    uint32_t entry_level; // enum bfr_ack_level that a batch has once the first queue has stored it
+    bool pumps;
+
+    atomic_bool started;
+    atomic_bool closed;
+    atomic_size_t submitting; // threads inside submit
+    // Whoever waits for the pipeline to get somewhere (stop) waits for `progress` to change.
+    atomic_bool watched;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t progress;
+};
+
+static inline size_t bfr_port_count(const struct bfr_pipeline *pipeline)
+{
+    return pipeline->queue_count + pipeline->sink_count;
+}
+
+// Something happened that a watcher may wait for; free of cost while nobody watches. [any]
+void bfr_pipeline_note_progress(struct bfr_pipeline *pipeline);
+
+// The intake's completions, for the first queue and for the sinks of a pipeline without one; `arg` is the port. [any]
+void bfr_intake_on_queue_done(void *arg, struct bfr_slot *list, size_t count);
+void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count);
+// Hand a claimed batch to every sink at once. Takes the reference and the claim.
+void bfr_direct_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim);
+
+#endif

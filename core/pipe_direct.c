@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pipeline without a queue: the batch goes from the edge to every sink at once and is accepted when all have confirmed. Nothing is
+// kept, retried or counted before that; the sender does the retrying. Runs on the loops and on the sinks' threads.
+#include "pipe_chain.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+
+// One batch under way to all sinks. Freed by whoever brings `open` to zero.
+struct job {
+    struct bfr_pipeline *pipeline;
+    struct bfr_batch *batch;
+    struct bfr_claim *claim;
+    atomic_size_t open; // sinks not done, and one for the submitter
+    atomic_bool failed;
+    atomic_bool conflict;
+};
+
+static void job_accept(struct job *job)
+{
+    struct bfr_pipeline *pipeline = job->pipeline;
+    const struct bfr_booking booking = {
+        .move = BFR_MOVE_PASSED, .tenant = job->batch->tenant, .bytes = job->batch->body_bytes};
+    bfr_ledger_book(pipeline->ledger, &booking, 1);
+    bfr_dedup_accept(pipeline->dedup, job->claim, BFR_ACK_SINK);
+}
+
+static void job_part_done(struct job *job)
+{
+    struct bfr_pipeline *pipeline = job->pipeline;
+    if (atomic_fetch_sub(&job->open, 1) > 1)
+        return;
+    if (atomic_load(&job->conflict))
+        bfr_dedup_fail(pipeline->dedup, job->claim, BFR_ANSWER_CONFLICT, "the store has other bytes under this name");
+    else if (atomic_load(&job->failed))
+        bfr_dedup_fail(pipeline->dedup, job->claim, BFR_ANSWER_BUSY, "a sink did not take the batch");
+    else
+        job_accept(job);
+    bfr_batch_release(job->batch);
+    free(job);
+}
+
+static void job_offer(struct job *job, struct bfr_port *port)
+{
+    struct bfr_slot *slot;
+    atomic_fetch_add(&job->open, 1);
+    if (!atomic_load(&port->fatal) && bfr_deliveries_open(port->entry, &slot, 1) == 1) {
+        slot->view.batch = job->batch;
+        slot->item = job;
+        if (bfr_deliveries_put(port->entry, &slot, 1, bfr_clock_now(job->pipeline->clock)) == 1)
+            return; // on_sink_done has taken over, or will
+        bfr_deliveries_recycle(port->entry, slot);
+    }
+    atomic_store(&job->failed, true);
+    job_part_done(job);
+}
+
+void bfr_direct_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        bfr_batch_release(batch);
+        bfr_dedup_fail(pipeline->dedup, claim, BFR_ANSWER_BUSY, "out of memory");
+        return;
+    }
+    job->pipeline = pipeline;
+    job->batch = batch;
+    job->claim = claim;
+    atomic_init(&job->open, 1);
+    for (size_t i = 0; i < pipeline->sink_count; i++)
+        job_offer(job, &pipeline->ports[i]);
+    job_part_done(job);
+}
+
+static void log_failure(const struct bfr_port *port, const struct bfr_slot *slot)
+{
+    const struct bfr_batch *batch = slot->view.batch;
+    bool fatal = slot->outcome == BFR_FATAL;
+    bfr_say(fatal ? BFR_LOG_ERROR : BFR_LOG_WARN, bfr_stage_name(port->stage),
+            fatal ? "sink cannot go on; batches are refused until a reload or restart"
+                  : "sink did not take a batch; the sender is asked to try again",
+            "tenant", batch->tenant, "dataset", batch->dataset, "filename", batch->filename, "cause",
+            slot->text != NULL ? slot->text : "no reason given", NULL);
+}
+
+void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count)
+{
+    struct bfr_port *port = arg;
+    struct bfr_pipeline *pipeline = port->pipeline;
+    uint64_t now = bfr_clock_now(pipeline->clock);
+    (void)count;
+    for (struct bfr_slot *slot = list; slot != NULL; slot = slot->next) {
+        struct job *job = slot->item;
+        bfr_sink_figures_note(&port->figures, slot, now);
+        if (slot->outcome == BFR_REJECT && slot->reason == BFR_REASON_CONFLICT)
+            atomic_store(&job->conflict, true);
+        if (slot->outcome == BFR_FATAL)
+            atomic_store(&port->fatal, true);
+        if (slot->outcome != BFR_STORED) {
+            atomic_store(&job->failed, true);
+            log_failure(port, slot);
+        }
+        job_part_done(job);
+    }
+    bfr_deliveries_recycle(port->entry, list);
+    bfr_pipeline_note_progress(pipeline);
+}

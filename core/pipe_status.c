@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the pipeline tells others about itself: ready or not, the ledger, the health of its stages. Any thread; reads only.
+#include "pipe_chain.h"
+
+#include <string.h>
+
+// --- ready
+
+static bool queue_full(const struct bfr_port *port)
+{
+    struct bfr_queue_stats stats = {.size = sizeof stats};
+    bfr_stage_queue(port->stage)->stats(bfr_stage_self(port->stage), &stats);
+    return stats.limit_bytes > 0 && stats.used_bytes >= stats.limit_bytes;
+}
+
+static const char *why_unready(struct bfr_pipeline *pipeline)
+{
+    if (atomic_load(&pipeline->closed))
+        return "draining";
+    if (!atomic_load(&pipeline->started))
+        return "starting";
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
+        if (pipeline->ports[i].entry != NULL && atomic_load(&pipeline->ports[i].fatal))
+            return "the first stage has failed";
+    }
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        if (queue_full(&pipeline->ports[i]))
+            return "a queue is full";
+    }
+    return NULL;
+}
+
+bool bfr_pipeline_ready(struct bfr_pipeline *pipeline, const char **out_reason)
+{
+    const char *reason = why_unready(pipeline);
+    if (reason != NULL && out_reason != NULL)
+        *out_reason = reason;
+    return reason == NULL;
+}
+
+// --- the books
+
+void bfr_pipeline_ledger(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_ledger_row *row),
+                         void *arg)
+{
+    bfr_ledger_visit(pipeline->ledger, visit, arg);
+}
+
+int64_t bfr_pipeline_unaccounted(struct bfr_pipeline *pipeline)
+{
+    return bfr_ledger_unaccounted(pipeline->ledger);
+}
+
+// --- health
+
+// The worse of what the plugin says and what its deliveries show.
+static void port_health(struct bfr_port *port, struct bfr_health *out)
+{
+    struct bfr_health seen = {.size = sizeof seen, .state = BFR_HEALTH_OK};
+    bfr_stage_health(port->stage, out);
+    if (port->feeder != NULL)
+        bfr_link_health(port->feeder, &seen);
+    if (atomic_load(&port->fatal)) {
+        seen.state = BFR_HEALTH_FAILED;
+        strcpy(seen.reason, "failed; it takes no batches until it is reloaded or the daemon restarted");
+    }
+    if (seen.state > out->state)
+        *out = seen;
+}
+
+void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
+                         void *arg)
+{
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
+        struct bfr_port *port = &pipeline->ports[i];
+        struct bfr_health health = {.size = sizeof health, .state = BFR_HEALTH_OK};
+        port_health(port, &health);
+        const struct bfr_stage_status status = {
+            .size = sizeof status,
+            .kind = bfr_stage_kind(port->stage),
+            .stage = bfr_stage_name(port->stage),
+            .plugin = bfr_stage_plugin(port->stage)->name,
+            .state = health.state,
+            .reason = health.reason,
+        };
+        if (!visit(arg, &status))
+            return;
+    }
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of the pipeline: close the front, empty what is volatile, let deliveries finish, drain the stages from the front to the
+// back, stop them from the back to the front, and say what is lost. Main thread.
+//
+// Stopping backwards is what lets a late completion still find its queue: a plugin may complete during its own stop, and the lease
+// that it ends belongs to a stage further to the front.
+#include "pipe_chain.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "pipe_wait.h"
+
+#define LOSSES_NAMED 20 // by name in the log; the rest is counted
+
+// --- waiting
+
+typedef bool (*reached_fn)(struct bfr_pipeline *pipeline);
+
+static uint64_t progress_now(struct bfr_pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    uint64_t progress = pipeline->progress;
+    pthread_mutex_unlock(&pipeline->lock);
+    return progress;
+}
+
+// Sleep until somebody notes progress after `seen`.
+static void progress_wait(struct bfr_pipeline *pipeline, uint64_t seen, uint64_t deadline_ns)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    while (pipeline->progress == seen && bfr_clock_now(pipeline->clock) < deadline_ns)
+        bfr_cond_wait_until(&pipeline->changed, &pipeline->lock, pipeline->clock, deadline_ns);
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+// Until `reached` or the deadline. Without pumps: until nothing is left to do at the clock's present time.
+static void wait_for(struct bfr_pipeline *pipeline, reached_fn reached, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint64_t seen = progress_now(pipeline);
+        if (reached(pipeline) || bfr_clock_now(pipeline->clock) >= deadline_ns)
+            return;
+        if (pipeline->pumps)
+            progress_wait(pipeline, seen, deadline_ns);
+        else if (bfr_pipeline_step(pipeline) > bfr_clock_now(pipeline->clock))
+            return;
+    }
+}
+
+static bool intake_idle(struct bfr_pipeline *pipeline)
+{
+    if (atomic_load(&pipeline->submitting) > 0)
+        return false;
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
+        if (pipeline->ports[i].entry != NULL && bfr_deliveries_count(pipeline->ports[i].entry) > 0)
+            return false;
+    }
+    return true;
+}
+
+static void queue_stats(struct bfr_stage *stage, struct bfr_queue_stats *out)
+{
+    *out = (struct bfr_queue_stats){.size = sizeof *out};
+    bfr_stage_queue(stage)->stats(bfr_stage_self(stage), out);
+}
+
+static bool volatile_empty(struct bfr_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        struct bfr_queue_stats stats;
+        if (!pipeline->ports[i].is_volatile)
+            continue;
+        queue_stats(pipeline->ports[i].stage, &stats);
+        if (stats.held_batches > 0)
+            return false;
+    }
+    return true;
+}
+
+static bool links_idle(struct bfr_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->link_count; i++) {
+        if (bfr_link_in_flight(pipeline->links[i].link) > 0)
+            return false;
+    }
+    return true;
+}
+
+// --- losses
+
+struct losses {
+    uint64_t count;
+    uint32_t named;
+    const struct bfr_batch *batches[LOSSES_NAMED]; // retained; so that one batch is named once
+};
+
+static void loss_log(struct losses *losses, const char *queue, const char *what, const char *tenant,
+                     const char *dataset, const char *filename)
+{
+    losses->named++;
+    bfr_say(BFR_LOG_ERROR, queue, what, "tenant", tenant, "dataset", dataset, "filename", filename, NULL);
+}
+
+static bool loss_is_named(const struct losses *losses, const struct bfr_batch *batch)
+{
+    for (uint32_t i = 0; i < LOSSES_NAMED; i++) {
+        if (losses->batches[i] == batch)
+            return true;
+    }
+    return false;
+}
+
+static void loss_name(struct losses *losses, const char *queue, const struct bfr_batch *batch)
+{
+    if (losses->named >= LOSSES_NAMED || loss_is_named(losses, batch))
+        return;
+    bfr_batch_retain(batch);
+    losses->batches[losses->named] = batch;
+    loss_log(losses, queue, "accepted batch is lost: it was not stored before the end", batch->tenant, batch->dataset,
+             batch->filename);
+}
+
+// Borrow what a consumer has not got, to learn the names; all of it goes back.
+static void losses_name_held(struct losses *losses, const struct bfr_port *port, uint32_t consumer)
+{
+    const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
+    void *self = bfr_stage_self(port->stage);
+    struct bfr_lease *leases[LOSSES_NAMED];
+    struct bfr_nack nacks[LOSSES_NAMED];
+    const struct bfr_nack *list[LOSSES_NAMED];
+    uint64_t due;
+    uint32_t count = 0, got = 1;
+    // A probe's lease looks past not-before times and may lend one batch at a time.
+    while (count < LOSSES_NAMED && got > 0) {
+        const struct bfr_lease_request request = {.size = sizeof request,
+                                                  .consumer = consumer,
+                                                  .max_batches = LOSSES_NAMED - count,
+                                                  .flags = BFR_LEASE_PROBE,
+                                                  .max_bytes = UINT64_MAX};
+        got = queue->lease(self, &request, leases + count, &due);
+        count += got;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        loss_name(losses, bfr_stage_name(port->stage), leases[i]->batch);
+        nacks[i] = (struct bfr_nack){.size = sizeof nacks[i], .attempts = leases[i]->attempts};
+        list[i] = &nacks[i];
+    }
+    if (count > 0)
+        queue->nack(self, consumer, leases, list, count);
+}
+
+struct letter_naming {
+    struct losses *losses;
+    const char *queue;
+};
+
+static bool name_letter(void *arg, const struct bfr_letter *letter)
+{
+    struct letter_naming *naming = arg;
+    if (letter->reason == 0)
+        return true; // held, named already
+    if (naming->losses->named >= LOSSES_NAMED)
+        return false;
+    loss_log(naming->losses, naming->queue, "dead letter is lost: its queue does not outlive the process",
+             letter->tenant, letter->dataset, letter->filename);
+    return true;
+}
+
+static void losses_name_letters(struct losses *losses, const struct bfr_port *port)
+{
+    const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
+    const struct bfr_filter all = {.size = sizeof all, .tenant = "*", .dataset = "*"};
+    struct letter_naming naming = {losses, bfr_stage_name(port->stage)};
+    if (BFR_HAS_CALL(queue, letters))
+        queue->letters(bfr_stage_self(port->stage), &all, NULL, LOSSES_NAMED, name_letter, &naming);
+}
+
+static void losses_count(struct losses *losses, const struct bfr_port *port)
+{
+    struct bfr_queue_stats stats;
+    if (!port->is_volatile)
+        return;
+    queue_stats(port->stage, &stats);
+    losses->count += stats.held_batches + stats.buried_batches;
+    for (uint32_t i = 0; stats.held_batches > 0 && i < port->reader_count; i++)
+        losses_name_held(losses, port, i);
+    if (stats.buried_batches > 0)
+        losses_name_letters(losses, port);
+}
+
+static void losses_close(struct losses *losses)
+{
+    for (uint32_t i = 0; i < LOSSES_NAMED; i++) {
+        if (losses->batches[i] != NULL)
+            bfr_batch_release(losses->batches[i]);
+    }
+    if (losses->count > 0)
+        bfr_say(BFR_LOG_ERROR, "pipeline", "accepted batches were lost at the end", "count",
+                bfr_num((int64_t)losses->count).text, "not_named", bfr_num((int64_t)losses->count - losses->named).text,
+                NULL);
+}
+
+// --- the steps
+
+static void links_halt(struct bfr_pipeline *pipeline, bool volatile_too)
+{
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        const struct bfr_port *port = &pipeline->ports[i];
+        for (size_t j = 0; j < port->reader_count && (volatile_too || !port->is_volatile); j++)
+            bfr_link_halt(pipeline->links[port->reader_first + j].link);
+    }
+}
+
+// Tell the stages to finish. From here on a RETRY says "no time left" and is nobody's fault.
+static void stages_drain(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
+{
+    for (size_t i = 0; i < pipeline->link_count; i++)
+        bfr_link_excuse(pipeline->links[i].link);
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++)
+        bfr_stage_drain(pipeline->ports[i].stage, deadline_ns);
+}
+
+static void pumps_stop(struct bfr_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->link_count; i++) {
+        if (pipeline->links[i].pump != NULL)
+            bfr_pump_stop(pipeline->links[i].pump);
+    }
+    (void)bfr_pipeline_step(pipeline); // what was completed after the last turn
+}
+
+// What the intake gave to this stage and never got back: not accepted.
+static void entry_abort(struct bfr_pipeline *pipeline, struct bfr_port *port)
+{
+    struct bfr_slot *list = bfr_deliveries_abort(port->entry);
+    if (list == NULL)
+        return;
+    if (pipeline->queue_count > 0)
+        bfr_intake_on_queue_done(port, list, 0);
+    else
+        bfr_direct_on_sink_done(port, list, 0);
+}
+
+// The stage is the last one that runs: count what it loses, stop it, take back what it never completed.
+static void port_stop(struct bfr_pipeline *pipeline, struct bfr_port *port, struct losses *losses)
+{
+    if (bfr_stage_kind(port->stage) == BFR_KIND_QUEUE)
+        losses_count(losses, port);
+    bfr_stage_stop(port->stage);
+    if (port->feeder != NULL) {
+        (void)bfr_link_step(port->feeder); // halted: ends what was completed during stop
+        bfr_link_abort(port->feeder);
+    }
+    if (port->entry != NULL)
+        entry_abort(pipeline, port);
+}
+
+void bfr_pipeline_close(struct bfr_pipeline *pipeline)
+{
+    atomic_store(&pipeline->closed, true);
+}
+
+uint64_t bfr_pipeline_stop(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
+{
+    struct losses losses = {0};
+    bfr_pipeline_close(pipeline);
+    if (!atomic_load(&pipeline->started))
+        return 0;
+    atomic_store(&pipeline->watched, true);
+    wait_for(pipeline, intake_idle, deadline_ns);
+    links_halt(pipeline, false);
+    wait_for(pipeline, volatile_empty, deadline_ns);
+    links_halt(pipeline, true);
+    wait_for(pipeline, links_idle, deadline_ns);
+    stages_drain(pipeline, deadline_ns);
+    wait_for(pipeline, links_idle, deadline_ns);
+    pumps_stop(pipeline);
+    for (size_t i = bfr_port_count(pipeline); i > 0; i--)
+        port_stop(pipeline, &pipeline->ports[i - 1], &losses);
+    bfr_dedup_dismiss(pipeline->dedup, BFR_ANSWER_BUSY, "draining");
+    atomic_store(&pipeline->started, false);
+    losses_close(&losses);
+    return losses.count;
+}
