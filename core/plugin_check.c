@@ -22,20 +22,17 @@ struct slot {
     const char *name;
 };
 
-#define SLOT(table, field)                                                                                             \
-    {                                                                                                                  \
-        offsetof(struct table, field), #field                                                                          \
-    }
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SLOT(table, field) offsetof(struct table, field), #field
+#define COUNT(array)       (sizeof(array) / sizeof((array)[0]))
 
-static const struct slot life_slots[] = {SLOT(bfr_life, create), SLOT(bfr_life, destroy)};
-static const struct slot auth_slots[] = {SLOT(bfr_auth_vtable, authorize)};
+static const struct slot life_slots[] = {{SLOT(bfr_life, create)}, {SLOT(bfr_life, destroy)}};
+static const struct slot auth_slots[] = {{SLOT(bfr_auth_vtable, authorize)}};
 static const struct slot queue_slots[] = {
-    SLOT(bfr_queue_vtable, consumers), SLOT(bfr_queue_vtable, put),  SLOT(bfr_queue_vtable, lease),
-    SLOT(bfr_queue_vtable, ack),       SLOT(bfr_queue_vtable, nack), SLOT(bfr_queue_vtable, bury),
-    SLOT(bfr_queue_vtable, stats),
+    {SLOT(bfr_queue_vtable, consumers)}, {SLOT(bfr_queue_vtable, put)},  {SLOT(bfr_queue_vtable, lease)},
+    {SLOT(bfr_queue_vtable, ack)},       {SLOT(bfr_queue_vtable, nack)}, {SLOT(bfr_queue_vtable, bury)},
+    {SLOT(bfr_queue_vtable, stats)},
 };
-static const struct slot sink_slots[] = {SLOT(bfr_sink_vtable, put)};
+static const struct slot sink_slots[] = {{SLOT(bfr_sink_vtable, put)}};
 
 // What a kind needs. A kind without required slots may leave its table out.
 struct kind_rule {

@@ -8,8 +8,9 @@
 
 void bfr_stage_misuse(struct bfr_stage *stage, const char *what)
 {
-    bfr_say(BFR_LOG_ERROR, stage->name, "bug in a plugin: please report it to its author", "plugin",
-            stage->plugin->name, "version", stage->plugin->version, "bug", what, NULL);
+    // The breach is the message, so that repeats of one are folded and two different ones are not.
+    bfr_say(BFR_LOG_ERROR, stage->name, what, "plugin", stage->plugin->name, "version", stage->plugin->version, "cause",
+            "a bug in this plugin; report it to its author", NULL);
     if (stage->env->abort_on_misuse)
         abort();
 }

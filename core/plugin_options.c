@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is an option table sound? A mistake in a table would otherwise show only when somebody writes that key, so it is refused
 // when the plugin is loaded. Pure, any thread. Reading a user's values is the configuration's business, not done here.
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <bfr/text.h>
 
+#include "config_value.h"
 #include "plugin_check.h"
 
 #define OPTIONS_MAX     256 // in one table; more is a damaged count
@@ -90,53 +88,23 @@ static bool choices_valid(const char *choices)
     return length > 0 && choices[0] != '|' && choices[length - 1] != '|' && strstr(choices, "||") == NULL;
 }
 
-struct suffix {
-    const char *text;
-    long double factor;
-};
-
-static const struct suffix size_suffixes[] = {
-    {"", 1},      {"KiB", 0x1p10L}, {"MiB", 0x1p20L}, {"GiB", 0x1p30L}, {"TiB", 0x1p40L},
-    {"KB", 1e3L}, {"MB", 1e6L},     {"GB", 1e9L},     {"TB", 1e12L},    {NULL, 0},
-};
-static const struct suffix duration_suffixes[] = {
-    {"", 1}, {"ms", 1}, {"s", 1e3L}, {"m", 60e3L}, {"h", 3600e3L}, {"d", 86400e3L}, {NULL, 0},
-};
-static const struct suffix no_suffix[] = {{"", 1}, {NULL, 0}};
-
-static const struct suffix *suffixes_of(uint32_t type)
+// A number, read as the configuration reads it; what it is not, or NULL. A long double holds every int64 exactly, so one
+// type serves all four.
+static const char *read_number(const struct bfr_option *option, const char *text, long double *out)
 {
-    return type == BFR_OPTION_SIZE ? size_suffixes : type == BFR_OPTION_DURATION ? duration_suffixes : no_suffix;
-}
-
-static const struct suffix *find_suffix(const struct suffix *list, const char *text)
-{
-    for (; list->text != NULL; list++) {
-        if (strcmp(list->text, text) == 0)
-            return list;
-    }
-    return NULL;
-}
-
-// A number as an option of this type is written. A long double holds every int64 exactly, so one type serves all four.
-static bool read_number(const struct bfr_option *option, const char *text, long double *out)
-{
-    const char *digits = text + (*text == '-');
-    if (!isdigit((unsigned char)*digits))
-        return false;
-    char *end = NULL;
-    errno = 0;
-    long double value = option->type == BFR_OPTION_NUMBER ? strtold(text, &end) : (long double)strtoll(text, &end, 10);
-    if (errno != 0 || !isfinite(value))
-        return false;
-    const struct suffix *suffix = find_suffix(suffixes_of(option->type), end);
-    if (suffix == NULL)
-        return false;
-    long double factor = suffix->factor;
-    if (option->type == BFR_OPTION_DURATION && end[0] == '\0')
-        factor = find_suffix(duration_suffixes, option->unit != NULL ? option->unit : "s")->factor;
-    *out = value * factor;
-    return true;
+    int64_t integer = 0;
+    double number = 0;
+    const char *wrong;
+    if (option->type == BFR_OPTION_NUMBER)
+        wrong = bfr_value_number(text, &number);
+    else if (option->type == BFR_OPTION_INTEGER)
+        wrong = bfr_value_integer(text, &integer);
+    else if (option->type == BFR_OPTION_SIZE)
+        wrong = bfr_value_size(text, &integer);
+    else
+        wrong = bfr_value_duration(text, option->unit, &integer);
+    *out = option->type == BFR_OPTION_NUMBER ? (long double)number : (long double)integer;
+    return wrong;
 }
 
 static bool is_numeric(uint32_t type)
@@ -146,22 +114,19 @@ static bool is_numeric(uint32_t type)
 
 static uint32_t check_limits(const struct complaint *at, const struct bfr_option *option)
 {
-    long double min = 0, max = INFINITY, fallback = 0;
-    if (option->min != NULL && !read_number(option, option->min, &min))
-        return refuse(at, option->name, "has the min '%.40s', which is no value of its type; write it as in YAML",
-                      option->min);
-    if (option->max != NULL && !read_number(option, option->max, &max))
-        return refuse(at, option->name, "has the max '%.40s', which is no value of its type; write it as in YAML",
-                      option->max);
-    if (min > max)
+    const char *const texts[] = {option->min, option->max, option->fallback};
+    static const char *const names[] = {"min", "max", "fallback"};
+    long double values[] = {0, INFINITY, 0};
+    for (size_t i = 0; i < 3; i++) {
+        const char *wrong = texts[i] != NULL ? read_number(option, texts[i], &values[i]) : NULL;
+        if (wrong != NULL)
+            return refuse(at, option->name, "has the %s '%.40s', which %s; write it as in YAML", names[i], texts[i],
+                          wrong);
+    }
+    if (values[0] > values[1])
         return refuse(at, option->name, "has a min '%.40s' above its max '%.40s'; no value could be right",
                       option->min == NULL ? "0" : option->min, option->max);
-    if (option->fallback == NULL)
-        return BFR_OK;
-    if (!read_number(option, option->fallback, &fallback))
-        return refuse(at, option->name, "has the fallback '%.40s', which is no value of its type; write it as in YAML",
-                      option->fallback);
-    if (fallback < min || fallback > max)
+    if (option->fallback != NULL && (values[2] < values[0] || values[2] > values[1]))
         return refuse(at, option->name, "has the fallback '%.40s', which is outside its own min and max; adjust one",
                       option->fallback);
     return BFR_OK;
