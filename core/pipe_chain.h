@@ -67,6 +67,9 @@ static inline size_t bfr_port_count(const struct bfr_pipeline *pipeline)
 // Something happened that a watcher may wait for; free of cost while nobody watches. [any]
 void bfr_pipeline_note_progress(struct bfr_pipeline *pipeline);
 
+// The figures of a queue; all zero when it does not run. [any]
+void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out);
+
 // The intake's completions, for the first queue and for the sinks of a pipeline without one; `arg` is the port. [any]
 void bfr_intake_on_queue_done(void *arg, struct bfr_slot *list, size_t count);
 void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count);

@@ -182,12 +182,6 @@ static void write_unaccounted(struct bfr_metrics_writer *writer, const struct ro
 
 // --- the stages, at scrape
 
-static void queue_stats(const struct bfr_port *port, struct bfr_queue_stats *out)
-{
-    *out = (struct bfr_queue_stats){.size = sizeof *out};
-    bfr_stage_queue(port->stage)->stats(bfr_stage_self(port->stage), out);
-}
-
 static void write_queues(struct bfr_pipeline *pipeline, struct bfr_metrics_writer *writer)
 {
     static const char *const names[] = {PREFIX "queue_batches", PREFIX "queue_bytes"};
@@ -199,7 +193,7 @@ static void write_queues(struct bfr_pipeline *pipeline, struct bfr_metrics_write
         for (size_t i = 0; i < pipeline->queue_count; i++) {
             struct bfr_queue_stats stats;
             const char *const labels[] = {"queue", bfr_stage_name(pipeline->ports[i].stage), NULL};
-            queue_stats(&pipeline->ports[i], &stats);
+            bfr_port_stats(&pipeline->ports[i], &stats);
             bfr_metrics_write_value(writer, names[family], labels,
                                     (double)(family == 0 ? stats.held_batches : stats.held_bytes));
             if (stats.oldest_received_ns > 0 && (oldest_ns == 0 || stats.oldest_received_ns < oldest_ns))
@@ -241,8 +235,6 @@ void bfr_pipe_figures_collect(void *arg, struct bfr_metrics_writer *writer)
         write_unaccounted(writer, &rows);
     }
     free(rows.list);
-    if (!atomic_load(&pipeline->started))
-        return; // stats may be asked of running stages only
     write_queues(pipeline, writer);
     write_sinks(pipeline, writer);
 }

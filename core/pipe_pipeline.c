@@ -231,13 +231,11 @@ static uint32_t consumers_tell(struct bfr_pipeline *pipeline, struct bfr_err *er
     return status;
 }
 
-static void stages_hook(struct bfr_pipeline *pipeline, bool on)
+static void stages_hook(struct bfr_pipeline *pipeline)
 {
     for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
         struct bfr_port *port = &pipeline->ports[i];
-        struct bfr_stage_hooks hooks = {0};
-        if (on)
-            hooks = (struct bfr_stage_hooks){.on_complete = on_complete, .on_ready = on_ready, .arg = port};
+        const struct bfr_stage_hooks hooks = {.on_complete = on_complete, .on_ready = on_ready, .arg = port};
         bfr_stage_hook(port->stage, &hooks);
     }
 }
@@ -292,7 +290,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
         bfr_pipeline_free(pipeline);
         return status;
     }
-    stages_hook(pipeline, true);
+    stages_hook(pipeline);
     bfr_metrics_collect(pipeline->metrics, bfr_pipe_figures_collect, pipeline);
     *out = pipeline;
     return BFR_OK;

@@ -6,10 +6,18 @@
 
 // --- ready
 
+void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out)
+{
+    enum bfr_stage_state state = bfr_stage_state(port->stage);
+    *out = (struct bfr_queue_stats){.size = sizeof *out};
+    if (state == BFR_STAGE_STARTED || state == BFR_STAGE_DRAINING)
+        bfr_stage_queue(port->stage)->stats(bfr_stage_self(port->stage), out);
+}
+
 static bool queue_full(const struct bfr_port *port)
 {
-    struct bfr_queue_stats stats = {.size = sizeof stats};
-    bfr_stage_queue(port->stage)->stats(bfr_stage_self(port->stage), &stats);
+    struct bfr_queue_stats stats;
+    bfr_port_stats(port, &stats);
     return stats.limit_bytes > 0 && stats.used_bytes >= stats.limit_bytes;
 }
 

@@ -59,19 +59,13 @@ static bool intake_idle(struct bfr_pipeline *pipeline)
     return true;
 }
 
-static void queue_stats(struct bfr_stage *stage, struct bfr_queue_stats *out)
-{
-    *out = (struct bfr_queue_stats){.size = sizeof *out};
-    bfr_stage_queue(stage)->stats(bfr_stage_self(stage), out);
-}
-
 static bool volatile_empty(struct bfr_pipeline *pipeline)
 {
     for (size_t i = 0; i < pipeline->queue_count; i++) {
         struct bfr_queue_stats stats;
         if (!pipeline->ports[i].is_volatile)
             continue;
-        queue_stats(pipeline->ports[i].stage, &stats);
+        bfr_port_stats(&pipeline->ports[i], &stats);
         if (stats.held_batches > 0)
             return false;
     }
@@ -181,7 +175,7 @@ static void losses_count(struct losses *losses, const struct bfr_port *port)
     struct bfr_queue_stats stats;
     if (!port->is_volatile)
         return;
-    queue_stats(port->stage, &stats);
+    bfr_port_stats(port, &stats);
     losses->count += stats.held_batches + stats.buried_batches;
     for (uint32_t i = 0; stats.held_batches > 0 && i < port->reader_count; i++)
         losses_name_held(losses, port, i);
