@@ -17,8 +17,8 @@
 #include "log_fold.h"
 #include "log_line.h"
 
-#define PATIENCE_MS 100 // for a full pipe, once; while it stays full there is no waiting at all
-#define SAY_PAIRS   16
+#define PATIENCE_MS 100          // for a full pipe, once; while it stays full there is no waiting at all
+#define SAY_MAX     ((size_t)32) // keys and values of bfr_say: 16 pairs
 
 static void emit_line(struct bfr_log_line *line, uint64_t events);
 
@@ -79,7 +79,7 @@ static bool write_line(const struct bfr_log_line *line)
 
 static bool report_dropped(void)
 {
-    const struct bfr_num count = bfr_num((int64_t)dropped);
+    const struct bfr_number count = bfr_num((int64_t)dropped);
     const char *const fields[] = {"lines", count.text, "hint", "whoever reads standard error is too slow", NULL};
     struct bfr_log_line line;
     bfr_log_line_begin(&line, atomic_load_explicit(&log_format, memory_order_relaxed),
@@ -132,11 +132,11 @@ void bfr_say(uint32_t level, const char *inst, const char *message, ...)
 {
     if (!bfr_log_enabled(level))
         return;
-    const char *fields[2 * SAY_PAIRS + 1];
+    const char *fields[SAY_MAX + 1];
     size_t count = 0;
     va_list list;
     va_start(list, message);
-    while (count < 2 * SAY_PAIRS && (fields[count] = va_arg(list, const char *)) != NULL)
+    while (count < SAY_MAX && (fields[count] = va_arg(list, const char *)) != NULL)
         count++;
     va_end(list);
     fields[count] = NULL;

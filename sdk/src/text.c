@@ -62,9 +62,9 @@ void bfr_err_prefix(struct bfr_err *err, const char *format, ...)
     bfr_err_set(err, BFR_OK, "%s: %s", context, err->text);
 }
 
-struct bfr_num bfr_num(int64_t value)
+struct bfr_number bfr_num(int64_t value)
 {
-    struct bfr_num number;
+    struct bfr_number number;
     snprintf(number.text, sizeof number.text, "%" PRId64, value);
     return number;
 }

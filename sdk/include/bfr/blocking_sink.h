@@ -63,6 +63,15 @@ void bfr_blocking_sink_free(struct bfr_blocking_sink *pool);
 /* The number to return from max_in_flight: what the hand-over takes, two for each worker. [any] */
 uint32_t bfr_blocking_sink_window(const struct bfr_blocking_sink *pool);
 
+/* The calls above in the shape of table slots. They fit when the stage's struct begins with the pool:
+ *     struct me { struct bfr_blocking_sink *pool; ... };
+ *     life = {.start = bfr_blocking_sink_slot_start, .drain = bfr_blocking_sink_slot_drain, ...}  */
+uint32_t bfr_blocking_sink_slot_start(void *self, struct bfr_err *err);
+void bfr_blocking_sink_slot_drain(void *self, uint64_t deadline_ns);
+void bfr_blocking_sink_slot_stop(void *self);
+size_t bfr_blocking_sink_slot_put(void *self, const struct bfr_delivery *const *deliveries, size_t count);
+uint32_t bfr_blocking_sink_slot_window(void *self);
+
 /* The setters write outcome and text and may be called from `store` only. `out->retry_after_ms` is left as it is. */
 
 /* The far end is away: nobody's batches can be stored now. */

@@ -28,10 +28,10 @@ BFR_PRINTF(3, 4) uint32_t bfr_err_set(struct bfr_err *err, uint32_t status, cons
 BFR_PRINTF(2, 3) void bfr_err_prefix(struct bfr_err *err, const char *format, ...);
 
 /* A number as text, for bfr_log. */
-struct bfr_num {
+struct bfr_number {
     char text[24];
 };
-struct bfr_num bfr_num(int64_t value);
+struct bfr_number bfr_num(int64_t value);
 
 /* host->log with key, value, key, value, ..., NULL (at most 16 pairs):
  *     bfr_log(host, BFR_LOG_WARN, "upload failed", "batch", name, "attempt", bfr_num(3).text, NULL);  */
