@@ -12,7 +12,7 @@
 struct bfr_batch *bfr_batch_new(const struct bfr_batch *source, void (*free_body)(void *arg), void *arg);
 
 // Both accept the const view that plugins hold. [any]
-void bfr_batch_retain(const struct bfr_batch *batch);
-void bfr_batch_release(const struct bfr_batch *batch);
+void bfr_batch_retain(const struct bfr_batch *view);
+void bfr_batch_release(const struct bfr_batch *view);
 
 #endif

@@ -181,8 +181,11 @@ void bfr_admin_conns_free(struct bfr_admin_conns *conns)
 {
     if (conns == NULL)
         return;
-    while (conns->first != NULL)
-        forget(conns->first);
+    while (conns->first != NULL) { // accepted when the loop ended, never adopted
+        struct conn *next = conns->first->next;
+        free_conn(conns->first);
+        conns->first = next;
+    }
     free(conns);
 }
 

@@ -39,13 +39,15 @@ static int open_socket(const struct addrinfo *at)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {0}};
     socklen_t size = sizeof bound;
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
+    if (getsockname(fd, &bound.any, &size) != 0)
         return 0;
-    if (bound.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&bound)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&bound)->sin_port);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 static const char *way_out(int error)

@@ -32,8 +32,8 @@ struct bfr_admin_route {
     void (*handle)(struct bfr_http_admin *admin, struct evhttp_request *request);
 };
 
-// evhttp's callback for everything: find the route or refuse. `admin` is the server. (http_admin_route.c)
-void bfr_admin_dispatch(struct evhttp_request *request, void *admin);
+// evhttp's callback for everything: find the route or refuse. `arg` is the server. (http_admin_route.c)
+void bfr_admin_dispatch(struct evhttp_request *request, void *arg);
 
 // Replies; each adds the headers that all pages have. (http_admin_reply.c)
 void bfr_admin_reply_text(struct evhttp_request *request, int status, const char *text);

@@ -50,12 +50,13 @@ static struct bfr_log_slot *free_slot(struct bfr_log_fold *fold, uint64_t now_ns
 static void open_window(struct bfr_log_fold *fold, uint64_t now_ns, uint32_t level, const char *inst,
                         const char *message)
 {
-    if (strlen(inst) >= sizeof fold->slots[0].inst || strlen(message) >= sizeof fold->slots[0].message)
+    size_t inst_size = strlen(inst) + 1, message_size = strlen(message) + 1;
+    if (inst_size > sizeof fold->slots[0].inst || message_size > sizeof fold->slots[0].message)
         return;
     struct bfr_log_slot *slot = free_slot(fold, now_ns);
     slot->level = level;
-    strcpy(slot->inst, inst);
-    strcpy(slot->message, message);
+    memcpy(slot->inst, inst, inst_size);
+    memcpy(slot->message, message, message_size);
     slot->counted = 0;
     slot->opened_ns = now_ns;
 }

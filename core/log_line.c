@@ -66,17 +66,17 @@ static size_t quote_one(const char *at, char out[8])
     uint32_t code = 0;
     size_t bytes = bfr_utf8_read(at, &code);
     if (bytes == 0) {
-        strcpy(out, BFR_UTF8_REPLACEMENT);
+        snprintf(out, 8, "%s", BFR_UTF8_REPLACEMENT);
         return 1;
     }
     if (code == '"' || code == '\\')
         snprintf(out, 8, "\\%c", (char)code);
     else if (code == '\n')
-        strcpy(out, "\\n");
+        snprintf(out, 8, "\\n");
     else if (code == '\t')
-        strcpy(out, "\\t");
+        snprintf(out, 8, "\\t");
     else if (code == '\r')
-        strcpy(out, "\\r");
+        snprintf(out, 8, "\\r");
     else if (is_unprintable(code))
         snprintf(out, 8, "\\u%04x", (unsigned)code); // all of them are below U+10000
     else

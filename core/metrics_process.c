@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -33,13 +34,24 @@ static bool read_line(const char *path, char *out, size_t size)
     return got;
 }
 
+// Field `number`, from 1, of a line of fields with one blank between them; NULL when there are fewer.
+static const char *find_field(const char *line, int number)
+{
+    while (line != NULL && --number > 0) {
+        line = strchr(line, ' ');
+        if (line != NULL)
+            line++;
+    }
+    return line;
+}
+
 static bool read_resident_bytes(double *out)
 {
     char line[256];
-    unsigned long pages = 0;
-    if (!read_line("/proc/self/statm", line, sizeof line) || sscanf(line, "%*u %lu", &pages) != 1)
+    const char *pages = read_line("/proc/self/statm", line, sizeof line) ? find_field(line, 2) : NULL;
+    if (pages == NULL)
         return false;
-    *out = (double)pages * (double)sysconf(_SC_PAGESIZE);
+    *out = (double)strtoul(pages, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
     return true;
 }
 
@@ -65,24 +77,20 @@ static bool read_max_fds(double *out)
     return true;
 }
 
-// proc(5): field 22 of stat is the start in clock ticks since boot; the name in field 2 may hold anything, also spaces
-// and parentheses, so fields are counted behind its last parenthesis.
+// proc(5): field 22 of stat is the start in clock ticks since boot. The name in field 2 may hold anything, also blanks
+// and parentheses, so fields are counted behind its last parenthesis: field 3 is the first there.
 double bfr_process_start_seconds(void)
 {
     char line[1024];
-    if (!read_line("/proc/self/stat", line, sizeof line))
-        return 0;
-    const char *behind_name = strrchr(line, ')');
-    unsigned long long ticks = 0;
-    if (behind_name == NULL ||
-        sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &ticks) != 1)
+    const char *behind_name = read_line("/proc/self/stat", line, sizeof line) ? strrchr(line, ')') : NULL;
+    const char *ticks = behind_name != NULL && behind_name[1] == ' ' ? find_field(behind_name + 2, 22 - 2) : NULL;
+    if (ticks == NULL)
         return 0;
     struct timespec wall, boot;
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     return (double)(wall.tv_sec - boot.tv_sec) + (double)(wall.tv_nsec - boot.tv_nsec) / (double)BFR_NS_PER_S +
-           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+           (double)strtoull(ticks, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static const struct {

@@ -45,8 +45,10 @@ static double value_in(const char *page, const char *series)
     char start[200];
     snprintf(start, sizeof start, "\n%s ", series);
     const char *at = strstr(page, start);
-    if (at == NULL)
+    if (at == NULL) {
         fail_msg("no '%s' in:\n%s", series, page);
+        return 0; // not reached
+    }
     return strtod(at + strlen(start), NULL);
 }
 
@@ -122,7 +124,9 @@ static void test_numbers_read_back_as_they_were(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bfr_series_set(bfr_metric_series(metric, NULL), cases[i].value);
         char *page = render_registered(metrics);
-        assert_string_equal(strstr(page, "\nt_v ") + 1, cases[i].text);
+        char *sample = strstr(page, "\nt_v ");
+        assert_non_null(sample);
+        assert_string_equal(sample + 1, cases[i].text);
         free(page);
     }
     bfr_metrics_free(metrics);
@@ -388,11 +392,11 @@ static void test_updates_of_many_threads_are_all_counted_while_scraped(void **st
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     assert_int_equal(disagreed, 0);
-    assert_true(value_of(metrics, "t_total{parity=\"even\"}") == THREADS * TURNS / 2 * 1.5);
-    assert_true(value_of(metrics, "t_total{parity=\"odd\"}") == THREADS * TURNS / 2 * 1.5);
+    assert_true(value_of(metrics, "t_total{parity=\"even\"}") == 0.5 * THREADS * TURNS * 1.5);
+    assert_true(value_of(metrics, "t_total{parity=\"odd\"}") == 0.5 * THREADS * TURNS * 1.5);
     assert_true(value_of(metrics, "t_gauge") == 0);
     assert_true(value_of(metrics, "t_sizes_count") == THREADS * TURNS);
-    assert_true(value_of(metrics, "t_sizes_sum") == THREADS * TURNS / 4 * (0 + 1 + 2 + 3));
+    assert_true(value_of(metrics, "t_sizes_sum") == 0.25 * THREADS * TURNS * (0 + 1 + 2 + 3));
     bfr_metrics_free(metrics);
 }
 
