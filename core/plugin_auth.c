@@ -192,13 +192,13 @@ bool bfr_auth_cancel(struct bfr_auth *auth, struct bfr_question *question)
     uint64_t ticket = question->ticket;
     if (ticket == 0)
         return false;
-    question->ticket = 0;
     struct shard *shard = shard_of(auth, ticket);
     pthread_mutex_lock(&shard->lock);
     bool open = take_question(shard, ticket) != NULL;
     while (!open && delivered_elsewhere(shard, ticket))
         pthread_cond_wait(&shard->delivered, &shard->lock);
     pthread_mutex_unlock(&shard->lock);
+    question->ticket = 0; // the table knows it no longer
 
     const struct bfr_auth_vtable *table = open ? bfr_stage_auth(auth->stage) : NULL;
     if (table != NULL && BFR_HAS_CALL(table, cancel) && running(auth->stage))
