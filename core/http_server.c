@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The webhook server as the app sees it: made, started, shed, closed, stopped, freed, in this order, on the main thread.
+#include "http_server.h"
+
+#include <malloc.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bug.h"
+#include "http_loop.h"
+#include "log.h"
+
+struct bfr_http_server {
+    struct bfr_http_shared shared;
+    uint16_t port;
+    unsigned loop_count;
+    unsigned loops_made;
+    struct bfr_http_loop loops[];
+};
+
+static unsigned count_cores(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count > 0 ? (unsigned)count : 1;
+}
+
+// Bodies are read into blocks of up to 256 KiB. Mapping and unmapping each of them would cost more than reading it.
+static void keep_blocks_on_heap(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
+static void nudge_all(void *arg)
+{
+    struct bfr_http_server *server = arg;
+    for (unsigned i = 0; i < server->loops_made; i++)
+        bfr_mailbox_nudge(&server->loops[i].mailbox);
+}
+
+static bool init_shared(struct bfr_http_server *server, const struct bfr_http_setup *setup)
+{
+    struct bfr_http_shared *shared = &server->shared;
+    shared->setup = *setup;
+    pthread_mutex_init(&shared->lock, NULL);
+    pthread_cond_init(&shared->deaf, NULL);
+    shared->budget = bfr_budget_new(setup->settings->memory.budget, nudge_all, server);
+    shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    return shared->budget != NULL && shared->sha256 != NULL &&
+           bfr_figures_init(&shared->figures, setup->metrics, shared);
+}
+
+static uint32_t init_loops(struct bfr_http_server *server, struct bfr_err *err)
+{
+    for (; server->loops_made < server->loop_count; server->loops_made++) {
+        uint32_t status = bfr_loop_init(&server->loops[server->loops_made], &server->shared, err);
+        if (status != BFR_OK)
+            return status;
+    }
+    return BFR_OK;
+}
+
+static uint32_t listen_on(struct bfr_http_server *server, const char *address, struct bfr_err *err)
+{
+    uint32_t status = bfr_listen_probe(address, &server->port, err);
+    for (unsigned i = 0; status == BFR_OK && i < server->loop_count; i++)
+        status = bfr_listeners_add(&server->loops[i].listeners, address, server->port, err);
+    return status;
+}
+
+// All addresses share one port. An address family the machine does not have is no reason to fail while another works: the
+// default is both wildcards.
+static uint32_t listen_everywhere(struct bfr_http_server *server, struct bfr_err *err)
+{
+    const struct bfr_settings *settings = server->shared.setup.settings;
+    uint32_t status = BFR_EINVAL;
+    bool any = false;
+    server->port = settings->webhook.port;
+    bfr_err_set(err, status, "webhook.bind names no address");
+    for (size_t i = 0; i < settings->webhook.bind_count; i++) {
+        const char *address = settings->webhook.bind[i];
+        status = listen_on(server, address, err);
+        if (status == BFR_OK)
+            any = true;
+        else if (status == BFR_ENOTSUP)
+            bfr_say(BFR_LOG_WARN, "http", "address not available on this machine, not listening there", "address",
+                    address, NULL);
+        else
+            return status;
+    }
+    if (!any)
+        return status == BFR_OK ? BFR_EFAIL : status;
+    err->text[0] = '\0';
+    return BFR_OK;
+}
+
+uint32_t bfr_http_server_new(const struct bfr_http_setup *setup, struct bfr_http_server **out, struct bfr_err *err)
+{
+    unsigned threads = setup->settings->webhook.threads > 0 ? setup->settings->webhook.threads : count_cores();
+    uint32_t status = BFR_ENOMEM;
+    struct bfr_http_server *server = calloc(1, sizeof *server + threads * sizeof server->loops[0]);
+    if (server == NULL)
+        return bfr_err_set(err, status, "out of memory");
+    server->loop_count = threads;
+    keep_blocks_on_heap();
+    if (!init_shared(server, setup)) {
+        bfr_err_set(err, status, "cannot set up the webhook server: out of memory");
+        goto out;
+    }
+    status = init_loops(server, err);
+    if (status == BFR_OK)
+        status = listen_everywhere(server, err);
+    if (status != BFR_OK)
+        goto out;
+    *out = server;
+    server = NULL;
+out:
+    bfr_http_server_free(server);
+    return status;
+}
+
+uint32_t bfr_http_server_start(struct bfr_http_server *server, struct bfr_err *err)
+{
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        uint32_t status = bfr_loop_start(&server->loops[i], i, err);
+        if (status != BFR_OK)
+            return status;
+        pthread_mutex_lock(&server->shared.lock);
+        server->shared.listening++;
+        pthread_mutex_unlock(&server->shared.lock);
+    }
+    bfr_say(BFR_LOG_INFO, "http", "listening", "port", bfr_num(server->port).text, "threads",
+            bfr_num(server->loop_count).text, NULL);
+    return BFR_OK;
+}
+
+uint16_t bfr_http_server_port(const struct bfr_http_server *server)
+{
+    return server->port;
+}
+
+void bfr_http_server_shed(struct bfr_http_server *server)
+{
+    atomic_store(&server->shared.shedding, true);
+}
+
+void bfr_http_server_close(struct bfr_http_server *server)
+{
+    struct bfr_http_shared *shared = &server->shared;
+    atomic_store(&shared->closing, true);
+    nudge_all(server);
+    pthread_mutex_lock(&shared->lock);
+    while (shared->listening > 0)
+        pthread_cond_wait(&shared->deaf, &shared->lock);
+    pthread_mutex_unlock(&shared->lock);
+}
+
+uint32_t bfr_http_server_stop(struct bfr_http_server *server, uint64_t deadline_ns)
+{
+    uint32_t cut_off = 0;
+    bfr_http_server_close(server);
+    atomic_store(&server->shared.finish_by_ns, deadline_ns);
+    atomic_store(&server->shared.finishing, true);
+    nudge_all(server);
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        bfr_loop_join(&server->loops[i]);
+        cut_off += server->loops[i].cut_off;
+    }
+    return cut_off;
+}
+
+void bfr_http_server_free(struct bfr_http_server *server)
+{
+    if (server == NULL)
+        return;
+    for (unsigned i = 0; i < server->loops_made; i++)
+        bfr_must(!server->loops[i].running); // stop comes first
+    // Bodies may outlive the server in queues; they must not wake loops that are gone.
+    if (server->shared.budget != NULL)
+        bfr_budget_mute(server->shared.budget);
+    for (unsigned i = 0; i < server->loops_made; i++)
+        bfr_loop_fini(&server->loops[i]);
+    bfr_budget_release(server->shared.budget);
+    EVP_MD_free(server->shared.sha256);
+    pthread_cond_destroy(&server->shared.deaf);
+    pthread_mutex_destroy(&server->shared.lock);
+    free(server);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes are hashed where they lie and then moved, buffer by buffer, never copied. Runs on a loop, so a plain body is
+// compressed at zlib's fastest level, piece by piece as it comes.
+#include "http_body.h"
+
+#include <isa-l/crc.h>
+#include <string.h>
+
+#define GZIP_SMALLEST 18u // RFC 1952: a header of 10 bytes and a trailer of 8
+#define PIECE_MAX     (1u << 30)
+
+bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256)
+{
+    memset(body, 0, sizeof *body);
+    body->sha256 = sha256;
+    body->source = EVP_MD_CTX_new();
+    body->stored = EVP_MD_CTX_new();
+    return body->source != NULL && body->stored != NULL;
+}
+
+void bfr_body_fini(struct bfr_body *body)
+{
+    bfr_body_drop(body);
+    EVP_MD_CTX_free(body->source);
+    EVP_MD_CTX_free(body->stored);
+    body->source = NULL;
+    body->stored = NULL;
+}
+
+bool bfr_body_begin(struct bfr_body *body, bool discard)
+{
+    body->kind = discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
+    body->source_bytes = 0;
+    body->stored_bytes = 0;
+    body->crc = UINT32_MAX;
+    body->bytes = evbuffer_new();
+    return body->bytes != NULL && EVP_DigestInit_ex2(body->source, body->sha256, NULL) == 1;
+}
+
+void bfr_body_drop(struct bfr_body *body)
+{
+    if (body->bytes != NULL)
+        evbuffer_free(body->bytes);
+    body->bytes = NULL;
+    if (body->deflating)
+        deflateEnd(&body->deflater);
+    body->deflating = false;
+}
+
+static bool digest_stored(struct bfr_body *body, EVP_MD_CTX *hash, const void *data, size_t size)
+{
+    for (const uint8_t *at = data; size > 0;) {
+        size_t piece = size < PIECE_MAX ? size : PIECE_MAX;
+        body->crc = crc32_iscsi((unsigned char *)(uintptr_t)at, (int)piece, body->crc);
+        if (EVP_DigestUpdate(hash, at, piece) != 1)
+            return false;
+        at += piece;
+        size -= piece;
+    }
+    return true;
+}
+
+// The compressor's output goes to the body in steps of this size: small enough not to waste RAM on small bodies.
+#define DEFLATE_STEP 16384u
+
+// `flush` as in zlib: Z_NO_FLUSH for more to come, Z_FINISH for the end.
+static bool deflate_piece(struct bfr_body *body, const void *data, size_t size, int flush)
+{
+    z_stream *z = &body->deflater;
+    z->next_in = (Bytef *)(uintptr_t)data;
+    z->avail_in = (uInt)size;
+    int result;
+    do {
+        struct evbuffer_iovec out;
+        if (evbuffer_reserve_space(body->bytes, DEFLATE_STEP, &out, 1) != 1)
+            return false;
+        size_t room = out.iov_len < PIECE_MAX ? out.iov_len : PIECE_MAX;
+        z->next_out = out.iov_base;
+        z->avail_out = (uInt)room;
+        result = deflate(z, flush);
+        out.iov_len = room - z->avail_out;
+        if (!digest_stored(body, body->stored, out.iov_base, out.iov_len))
+            return false;
+        if (evbuffer_commit_space(body->bytes, &out, 1) != 0)
+            return false;
+    } while (z->avail_out == 0);
+    return result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR;
+}
+
+static bool take_piece(struct bfr_body *body, const void *data, size_t size)
+{
+    if (body->kind == BFR_BODY_GZIP)
+        return digest_stored(body, body->source, data, size);
+    return EVP_DigestUpdate(body->source, data, size) == 1 && deflate_piece(body, data, size, Z_NO_FLUSH);
+}
+
+// Digest the first `size` bytes of `from`, and move them to the body (GZIP) or drop them (PLAIN: the output is there).
+static bool take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size)
+{
+    while (size > 0) {
+        struct evbuffer_iovec first;
+        if (evbuffer_peek(from, -1, NULL, &first, 1) < 1)
+            return false;
+        size_t piece = first.iov_len < size ? first.iov_len : size;
+        if (piece > PIECE_MAX)
+            piece = PIECE_MAX;
+        if (!take_piece(body, first.iov_base, piece))
+            return false;
+        int failed;
+        if (body->kind == BFR_BODY_GZIP)
+            failed = evbuffer_remove_buffer(from, body->bytes, piece) != (int)piece;
+        else
+            failed = evbuffer_drain(from, piece);
+        if (failed)
+            return false;
+        size -= piece;
+    }
+    return true;
+}
+
+static bool start_deflating(struct bfr_body *body)
+{
+    memset(&body->deflater, 0, sizeof body->deflater);
+    // 15 + 16: a gzip member, with no name and no time in it, so that equal bodies give equal members.
+    if (deflateInit2(&body->deflater, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    body->deflating = true;
+    return EVP_DigestInit_ex2(body->stored, body->sha256, NULL) == 1;
+}
+
+// RFC 1952 section 2.3: method 8, and the three upper flags are reserved.
+static bool bad_gzip_head(const uint8_t *lead, size_t size)
+{
+    return (size > 2 && lead[2] != 8) || (size > 3 && (lead[3] & 0xe0) != 0);
+}
+
+// What came so far lies in `bytes`, undigested. Find out what it is and catch up.
+static enum bfr_refusal decide(struct bfr_body *body)
+{
+    uint8_t lead[4];
+    size_t size = (size_t)evbuffer_copyout(body->bytes, lead, sizeof lead);
+    bool gzip = size >= 2 && lead[0] == 0x1f && lead[1] == 0x8b;
+    if (gzip && bad_gzip_head(lead, size))
+        return BFR_REFUSE_BAD_GZIP;
+    body->kind = gzip ? BFR_BODY_GZIP : BFR_BODY_PLAIN;
+
+    struct evbuffer *waiting = body->bytes;
+    body->bytes = evbuffer_new();
+    bool ok = body->bytes != NULL && (gzip || start_deflating(body)) &&
+              take_bytes(body, waiting, evbuffer_get_length(waiting));
+    evbuffer_free(waiting);
+    return ok ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+}
+
+enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size)
+{
+    body->source_bytes += size;
+    if (body->kind == BFR_BODY_DISCARD)
+        return evbuffer_drain(from, size) == 0 ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+    if (body->kind != BFR_BODY_UNDECIDED)
+        return take_bytes(body, from, size) ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+    if (evbuffer_remove_buffer(from, body->bytes, size) != (int)size)
+        return BFR_REFUSE_MEMORY;
+    return body->source_bytes >= 4 ? decide(body) : BFR_REFUSE_NONE;
+}
+
+int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[2])
+{
+    return evbuffer_reserve_space(body->bytes, (ev_ssize_t)size, vectors, 2);
+}
+
+bool bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size)
+{
+    body->source_bytes += size;
+    for (int i = 0; i < count; i++) {
+        if (vectors[i].iov_len > size)
+            vectors[i].iov_len = size;
+        size -= vectors[i].iov_len;
+        if (!take_piece(body, vectors[i].iov_base, vectors[i].iov_len))
+            return false;
+    }
+    return evbuffer_commit_space(body->bytes, vectors, count) == 0;
+}
+
+enum bfr_refusal bfr_body_finish(struct bfr_body *body)
+{
+    if (body->kind == BFR_BODY_DISCARD)
+        return BFR_REFUSE_NONE;
+    if (body->source_bytes == 0)
+        return BFR_REFUSE_EMPTY_BODY;
+    enum bfr_refusal refusal = body->kind == BFR_BODY_UNDECIDED ? decide(body) : BFR_REFUSE_NONE;
+    if (refusal != BFR_REFUSE_NONE)
+        return refusal;
+    if (body->kind == BFR_BODY_GZIP && body->source_bytes < GZIP_SMALLEST)
+        return BFR_REFUSE_BAD_GZIP;
+    if (body->kind == BFR_BODY_PLAIN && !deflate_piece(body, "", 0, Z_FINISH))
+        return BFR_REFUSE_MEMORY;
+    if (EVP_DigestFinal_ex(body->source, body->source_sha256, NULL) != 1)
+        return BFR_REFUSE_MEMORY;
+    if (body->kind == BFR_BODY_GZIP)
+        memcpy(body->stored_sha256, body->source_sha256, sizeof body->stored_sha256);
+    else if (EVP_DigestFinal_ex(body->stored, body->stored_sha256, NULL) != 1)
+        return BFR_REFUSE_MEMORY;
+    body->stored_bytes = evbuffer_get_length(body->bytes);
+    return BFR_REFUSE_NONE;
+}
+
+uint32_t bfr_body_crc32c(const struct bfr_body *body)
+{
+    return ~body->crc;
+}

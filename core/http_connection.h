@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection: the gate bound to a bufferevent that evhttp believes is its own. All bytes are taken from evhttp's
+// input before it looks; it is given a head of our making when, and only when, a reply is ready. See docs/gate.md.
+#ifndef BFR_CORE_HTTP_CONNECTION_H
+#define BFR_CORE_HTTP_CONNECTION_H
+
+#include <sys/queue.h>
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <event2/http.h>
+
+#include "http_ingest.h"
+
+struct bfr_http_loop;
+
+enum bfr_connection_phase {
+    BFR_CONNECTION_NEWBORN = 1, // not known to evhttp yet
+    BFR_CONNECTION_IDLE,        // between requests
+    BFR_CONNECTION_HEAD,        // a head is arriving
+    BFR_CONNECTION_BODY,        // a body is arriving
+    BFR_CONNECTION_STARVED,     // waits for memory; reading is off
+    BFR_CONNECTION_WAIT,        // waits for auth or pipeline; reading is off
+    BFR_CONNECTION_DISPATCH,    // evhttp has our head and is about to call the handler
+    BFR_CONNECTION_REPLY,       // evhttp writes the reply
+    BFR_CONNECTION_LINGER,      // last reply; then only draining (http_linger.c)
+    BFR_CONNECTION_DEAD         // to be freed from its timer
+};
+
+struct bfr_http_connection {
+    TAILQ_ENTRY(bfr_http_connection) link;
+    TAILQ_ENTRY(bfr_http_connection) starved_link;
+    struct bfr_http_loop *loop;
+    struct bufferevent *bev;
+    struct evhttp_connection *evcon;
+    int fd;
+    char *peer; // belongs to evcon
+
+    enum bfr_connection_phase phase;
+    bool busy;            // inside work(): our own changes of the input are not news
+    bool in_input;        // below libevent's read callback: evhttp's own follows by itself
+    bool more;            // the kernel may hold more bytes
+    bool pipelined;       // bytes came behind the present request
+    bool in_flight;       // counted in loop->active
+    int fills;            // large reads in this turn
+    struct evbuffer *raw; // bytes not looked at yet
+
+    struct event timer;
+    uint64_t deadline_ns; // of the present phase
+    uint64_t armed_ns;    // when the timer will fire, at or before the deadline; 0 = not armed
+    uint64_t body_by_ns;  // of the body, which a pause for memory does not extend
+    uint64_t linger_left; // bytes it may still send in LINGER
+
+    struct bfr_http_request *request;
+};
+
+TAILQ_HEAD(bfr_connections, bfr_http_connection);
+
+// evhttp's bevcb and general handler; `arg` is the loop.
+struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg);
+void bfr_connection_handle(struct evhttp_request *from, void *arg);
+
+// Mail for its request came. STARVED: true when it could go on.
+void bfr_connection_mail(struct bfr_http_connection *connection);
+bool bfr_connection_feed(struct bfr_http_connection *connection);
+
+// Free it, and with it the request, whatever their state. Not below libevent's input callback.
+void bfr_connection_close(struct bfr_http_connection *connection);
+
+// For http_linger.c and http_reader.c.
+void bfr_connection_deadline(struct bfr_http_connection *connection, uint64_t deadline_ns);
+void bfr_connection_release(struct bfr_http_connection *connection); // its request is decided: give back what it held
+void bfr_connection_settle(struct bfr_http_connection *connection);  // its reply is out
+
+// http_linger.c: end a connection so that the client sees the reply. A reply must be decided.
+void bfr_linger_start(struct bfr_http_connection *connection);
+
+// http_reader.c: large reads behind libevent's small one. The bytes taken, 0 when there are none or the step is not GO.
+size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *out_step);
+// Do bytes wait in the kernel?
+bool bfr_reader_pending(const struct bfr_http_connection *connection);
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Registration of the edge's metrics and the few places where they are counted.
+#include "http_figures.h"
+
+#include <stdio.h>
+
+#include "http_shared.h"
+
+static const char *const statuses[] = {"200", "400", "401", "403", "404", "405", "409",
+                                       "410", "413", "415", "429", "431", "503"};
+#define STATUS_COUNT (sizeof statuses / sizeof statuses[0])
+_Static_assert(STATUS_COUNT <= BFR_FIGURES_CODES, "a series for every status");
+
+static void collect(void *arg, struct bfr_metrics_writer *writer)
+{
+    struct bfr_http_shared *shared = arg;
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_connections",
+                             "Open connections of the webhook port.");
+    bfr_metrics_write_value(writer, "bytefreezer_receiver_connections", NULL, atomic_load(&shared->connections));
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_memory_used_bytes",
+                             "Bytes of memory.budget in use by bodies.");
+    bfr_metrics_write_value(writer, "bytefreezer_receiver_memory_used_bytes", NULL,
+                            (double)bfr_budget_used(shared->budget));
+}
+
+bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared)
+{
+    static const char *const by_code[] = {"code", NULL};
+    static const char *const by_reason[] = {"reason", NULL};
+    struct bfr_metric *requests =
+        bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_requests_total",
+                             "Requests answered on the webhook port, by status code.", by_code);
+    struct bfr_metric *refused = bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_refused_total",
+                                                      "Requests refused on the webhook port, by reason.", by_reason);
+    struct bfr_metric *ack =
+        bfr_metrics_register(metrics, BFR_METRIC_HISTOGRAM, "bytefreezer_receiver_ack_duration_seconds",
+                             "From the last byte of an accepted body to its reply.", NULL);
+    if (requests == NULL || refused == NULL || ack == NULL)
+        return false;
+
+    for (size_t i = 0; i < STATUS_COUNT; i++) {
+        const char *values[] = {statuses[i], NULL};
+        unsigned status = 0;
+        sscanf(statuses[i], "%u", &status);
+        figures->requests[i].status = (uint16_t)status;
+        figures->requests[i].series = bfr_metric_series(requests, values);
+    }
+    for (unsigned i = BFR_REFUSE_NONE + 1; i < BFR_REFUSE_COUNT; i++) {
+        const char *values[] = {bfr_refusal_info(i)->label, NULL};
+        figures->refused[i] = bfr_metric_series(refused, values);
+    }
+    figures->ack_duration = bfr_metric_series(ack, NULL);
+    bfr_metrics_collect(metrics, collect, shared);
+    return true;
+}
+
+void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_refusal refusal)
+{
+    for (size_t i = 0; i < STATUS_COUNT; i++)
+        if (figures->requests[i].status == status)
+            bfr_series_add(figures->requests[i].series, 1);
+    if (refusal != BFR_REFUSE_NONE)
+        bfr_series_add(figures->refused[refusal], 1);
+}
+
+void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns)
+{
+    bfr_series_observe(figures->ack_duration, (double)duration_ns / (double)BFR_NS_PER_S);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The edge's metrics: requests_total{code}, refused_total{reason}, ack_duration_seconds, connections, memory_used_bytes.
+// Series are looked up once, so that an update on a loop is lock-free.
+#ifndef BFR_CORE_HTTP_FIGURES_H
+#define BFR_CORE_HTTP_FIGURES_H
+
+#include <stdbool.h>
+
+#include "http_refusal.h"
+#include "metrics.h"
+
+#define BFR_FIGURES_CODES 16
+
+struct bfr_http_shared;
+
+struct bfr_figures {
+    struct {
+        uint16_t status;
+        struct bfr_series *series;
+    } requests[BFR_FIGURES_CODES];
+    struct bfr_series *refused[BFR_REFUSE_COUNT];
+    struct bfr_series *ack_duration;
+};
+
+// Registers; `shared` is read at every scrape. False when memory is short or a name clashes. [main]
+bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared);
+
+void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_refusal refusal); // [loop]
+void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);                        // [loop]
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a connection whose client may still be sending. Closing a socket with unread bytes sends a reset, which
+// destroys a reply the client has not read yet. So: reply, shut down our side, read and drop what still comes until the
+// client closes, two seconds have gone or it has sent too much; only then free the connection. Runs on the loop.
+#include "http_connection.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "http_loop.h"
+#include "http_reply.h"
+
+#define LINGER_NS       (2 * BFR_NS_PER_S)
+#define LINGER_BYTES    (UINT64_C(64) << 20)
+#define DISCARD_AT_ONCE (UINT64_C(1) << 20)
+
+// MSG_TRUNC makes TCP drop the bytes in the kernel.
+static bool discard(struct bfr_http_connection *connection)
+{
+    struct evbuffer *input = bufferevent_get_input(connection->bev);
+    uint64_t size = evbuffer_get_length(input);
+    evbuffer_drain(input, size);
+    ssize_t got = recv(connection->fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT);
+    size += got > 0 ? (uint64_t)got : 0;
+    if (size > connection->linger_left)
+        return false;
+    connection->linger_left -= size;
+    return got != 0; // 0: end of stream
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct bfr_http_connection *connection = arg;
+    if (!discard(connection))
+        bfr_connection_close(connection);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct bfr_http_connection *connection = arg;
+    shutdown(connection->fd, SHUT_WR);
+    bfr_connection_deadline(connection, bfr_shared_now(connection->loop->shared) + LINGER_NS);
+    bfr_connection_settle(connection);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    (void)what;
+    bfr_connection_close(arg);
+}
+
+void bfr_linger_start(struct bfr_http_connection *connection)
+{
+    struct bfr_http_loop *loop = connection->loop;
+    struct bufferevent *bev = connection->bev;
+    struct bfr_reply reply;
+    bfr_reply_build(connection->request, &reply);
+    bfr_connection_release(connection);
+
+    connection->phase = BFR_CONNECTION_LINGER;
+    connection->linger_left = LINGER_BYTES;
+    evbuffer_drain(connection->raw, evbuffer_get_length(connection->raw));
+    // evhttp must not see this connection any more, neither its bytes nor its writes: a second reply on a kept connection
+    // would run the write callback of the first.
+    bufferevent_setcb(bev, on_read, on_written, on_event, connection);
+    if (!bfr_reply_write(&reply, bufferevent_get_output(bev))) {
+        connection->phase = BFR_CONNECTION_DEAD;
+        event_active(&connection->timer, EV_TIMEOUT, 0);
+        return;
+    }
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    uint64_t write_ns = loop->shared->setup.settings->webhook.write_timeout_ms * BFR_NS_PER_MS;
+    bfr_connection_deadline(connection, bfr_shared_now(loop->shared) + write_ns);
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The turn of a loop, its mail, and how the main thread steers it. The main thread only sets a flag and nudges; what the
+// flag means is done here, on the loop's own thread.
+#include "http_loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bfr/text.h>
+
+#include "bug.h"
+
+#define SPARE_REQUESTS_MAX 64 // about 3 KB each
+
+// ---- requests ----
+
+struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop)
+{
+    struct bfr_http_request *request = loop->spare;
+    if (request != NULL) {
+        loop->spare = request->next_spare;
+        loop->spare_count--;
+    } else {
+        request = malloc(sizeof *request);
+        if (request == NULL)
+            return NULL;
+        if (!bfr_body_init(&request->body, loop->shared->sha256)) {
+            bfr_body_fini(&request->body);
+            free(request);
+            return NULL;
+        }
+    }
+    // The gate and the body begin by themselves; they are large.
+    memset(request, 0, offsetof(struct bfr_http_request, gate));
+    bfr_gate_begin(&request->gate);
+    request->shared = loop->shared;
+    request->mailbox = &loop->mailbox;
+    request->stage = BFR_AT_HEAD;
+    return request;
+}
+
+static void free_request(struct bfr_http_request *request)
+{
+    bfr_body_fini(&request->body);
+    free(request);
+}
+
+void bfr_loop_recycle(struct bfr_http_loop *loop, struct bfr_http_request *request)
+{
+    bfr_gate_end(&request->gate);
+    if (loop->spare_count >= SPARE_REQUESTS_MAX) {
+        free_request(request);
+        return;
+    }
+    request->next_spare = loop->spare;
+    loop->spare = request;
+    loop->spare_count++;
+}
+
+// ---- connections by descriptor ----
+
+bool bfr_loop_register(struct bfr_http_loop *loop, struct bfr_http_connection *connection)
+{
+    if (connection->fd >= loop->by_fd_room) {
+        int room = loop->by_fd_room > 0 ? loop->by_fd_room : 256;
+        while (room <= connection->fd)
+            room *= 2;
+        struct bfr_http_connection **by_fd = realloc(loop->by_fd, (size_t)room * sizeof(struct bfr_http_connection *));
+        if (by_fd == NULL)
+            return false;
+        for (int fd = loop->by_fd_room; fd < room; fd++)
+            by_fd[fd] = NULL;
+        loop->by_fd = by_fd;
+        loop->by_fd_room = room;
+    }
+    loop->by_fd[connection->fd] = connection;
+    return true;
+}
+
+void bfr_loop_unregister(struct bfr_http_loop *loop, struct bfr_http_connection *connection)
+{
+    int fd = connection->fd;
+    if (fd >= 0 && fd < loop->by_fd_room && loop->by_fd[fd] == connection)
+        loop->by_fd[fd] = NULL;
+}
+
+struct bfr_http_connection *bfr_loop_find(const struct bfr_http_loop *loop, struct bufferevent *bev)
+{
+    int fd = bufferevent_getfd(bev);
+    if (fd < 0 || fd >= loop->by_fd_room || loop->by_fd[fd] == NULL || loop->by_fd[fd]->bev != bev)
+        return NULL;
+    return loop->by_fd[fd];
+}
+
+// ---- steering ----
+
+static void steer_again(struct bfr_http_loop *loop, uint64_t wait_us)
+{
+    struct timeval wait = {(time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000)};
+    event_add(loop->on_steer, &wait);
+}
+
+static void close_listeners(struct bfr_http_loop *loop)
+{
+    if (loop->deaf)
+        return;
+    if (!bfr_listeners_close(&loop->listeners)) {
+        steer_again(loop, 1000); // what is queued there is accepted first
+        return;
+    }
+    loop->deaf = true;
+    pthread_mutex_lock(&loop->shared->lock);
+    loop->shared->listening--;
+    pthread_cond_signal(&loop->shared->deaf);
+    pthread_mutex_unlock(&loop->shared->lock);
+}
+
+static void close_all(struct bfr_http_loop *loop)
+{
+    struct bfr_http_connection *connection = TAILQ_FIRST(&loop->all);
+    while (connection != NULL) {
+        struct bfr_http_connection *next = TAILQ_NEXT(connection, link);
+        if (connection->phase != BFR_CONNECTION_NEWBORN) { // those are not evhttp's yet, and come back in this turn
+            loop->cut_off += connection->in_flight;
+            bfr_connection_close(connection);
+        }
+        connection = next;
+    }
+}
+
+static void finish(struct bfr_http_loop *loop)
+{
+    uint64_t now = bfr_shared_now(loop->shared);
+    uint64_t by = atomic_load(&loop->shared->finish_by_ns);
+    if (loop->active > 0 && now < by) {
+        steer_again(loop, (by - now) / 1000 + 1);
+        return;
+    }
+    close_all(loop);
+    // An orphan's answer is being delivered at this moment; leaving now would free the request under it.
+    if (loop->orphans == 0 && TAILQ_EMPTY(&loop->all))
+        event_base_loopbreak(loop->base);
+    else
+        steer_again(loop, 1000);
+}
+
+static void steer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct bfr_http_loop *loop = arg;
+    if (atomic_load(&loop->shared->closing))
+        close_listeners(loop);
+    if (atomic_load(&loop->shared->finishing))
+        finish(loop);
+}
+
+// May be called from below evhttp, where no connection may be freed.
+void bfr_loop_settled(struct bfr_http_loop *loop)
+{
+    if (loop->active == 0 && atomic_load(&loop->shared->finishing))
+        event_active(loop->on_steer, EV_TIMEOUT, 0);
+}
+
+// ---- mail ----
+
+static void open_mail(struct bfr_http_loop *loop, struct bfr_http_request *request)
+{
+    if (request->connection != NULL) {
+        bfr_connection_mail(request->connection);
+        return;
+    }
+    loop->orphans--;
+    bfr_loop_recycle(loop, request);
+}
+
+static void feed_starved(struct bfr_http_loop *loop)
+{
+    struct bfr_http_connection *oldest;
+    while ((oldest = TAILQ_FIRST(&loop->starved)) != NULL && bfr_connection_feed(oldest))
+        ;
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct bfr_http_loop *loop = arg;
+    struct bfr_mail *mail = bfr_mailbox_take(&loop->mailbox);
+    while (mail != NULL) {
+        struct bfr_mail *next = mail->next;
+        open_mail(loop, (struct bfr_http_request *)mail);
+        mail = next;
+    }
+    feed_starved(loop);
+    steer(fd, what, loop);
+}
+
+// ---- life ----
+
+static bool make_base(struct bfr_http_loop *loop)
+{
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return false;
+    // A request turns reading and writing on and off several times; the changelist lets most of that cancel out before it
+    // becomes a system call. Its one danger, descriptors duplicated within a base, does not occur here.
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+    loop->base = event_base_new_with_config(config);
+    event_config_free(config);
+    return loop->base != NULL;
+}
+
+static bool make_http(struct bfr_http_loop *loop)
+{
+    loop->http = evhttp_new(loop->base);
+    if (loop->http == NULL)
+        return false;
+    evhttp_set_bevcb(loop->http, bfr_connection_accept, loop);
+    evhttp_set_gencb(loop->http, bfr_connection_handle, loop);
+    evhttp_set_default_content_type(loop->http, NULL);
+    // For connections that got no gate because memory was short; no other sends evhttp anything of its own.
+    evhttp_set_max_headers_size(loop->http, (ev_ssize_t)BFR_GATE_HEAD_MAX);
+    evhttp_set_max_body_size(loop->http, 0);
+    return true;
+}
+
+uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_err *err)
+{
+    memset(loop, 0, sizeof *loop);
+    loop->shared = shared;
+    TAILQ_INIT(&loop->all);
+    TAILQ_INIT(&loop->starved);
+    uint32_t status = BFR_ENOMEM;
+    if (!bfr_mailbox_open(&loop->mailbox)) {
+        status = bfr_err_set(err, BFR_EFAIL, "cannot make an eventfd: %s", strerror(errno));
+        goto out;
+    }
+    bfr_err_set(err, status, "cannot make an event loop: out of memory or descriptors");
+    if (!make_base(loop) || !make_http(loop))
+        goto out;
+    loop->on_mail = event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST, on_mail, loop);
+    loop->on_steer = evtimer_new(loop->base, steer, loop);
+    if (loop->on_mail == NULL || loop->on_steer == NULL || event_add(loop->on_mail, NULL) != 0)
+        goto out;
+    status = bfr_listeners_init(&loop->listeners, loop->http, loop->base, shared,
+                                shared->setup.settings->webhook.bind_count, err);
+    if (status == BFR_OK && err != NULL)
+        err->text[0] = '\0';
+out:
+    if (status != BFR_OK)
+        bfr_loop_fini(loop);
+    return status;
+}
+
+static void *run(void *arg)
+{
+    struct bfr_http_loop *loop = arg;
+    bfr_listeners_adopt(&loop->listeners);
+    event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    return NULL;
+}
+
+uint32_t bfr_loop_start(struct bfr_http_loop *loop, unsigned index, struct bfr_err *err)
+{
+    char name[16];
+    snprintf(name, sizeof name, "http-%u", index);
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the main thread's
+    int failed = pthread_create(&loop->thread, NULL, run, loop);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        return bfr_err_set(err, BFR_EFAIL, "cannot start thread %s: %s", name, strerror(failed));
+    pthread_setname_np(loop->thread, name);
+    loop->running = true;
+    return BFR_OK;
+}
+
+void bfr_loop_join(struct bfr_http_loop *loop)
+{
+    if (loop->running)
+        pthread_join(loop->thread, NULL);
+    loop->running = false;
+}
+
+void bfr_loop_fini(struct bfr_http_loop *loop)
+{
+    bfr_listeners_fini(&loop->listeners);
+    if (loop->http != NULL)
+        evhttp_free(loop->http);
+    if (loop->on_mail != NULL)
+        event_free(loop->on_mail);
+    if (loop->on_steer != NULL)
+        event_free(loop->on_steer);
+    if (loop->base != NULL)
+        event_base_free(loop->base); // runs the finalizers of freed bufferevents, which close the descriptors
+    bfr_mailbox_close(&loop->mailbox);
+    while (loop->spare != NULL) {
+        struct bfr_http_request *request = loop->spare;
+        loop->spare = request->next_spare;
+        free_request(request);
+    }
+    free(loop->by_fd);
+    loop->by_fd = NULL;
+    loop->http = NULL;
+    loop->base = NULL;
+}

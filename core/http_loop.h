@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// One loop of the webhook server: a thread with an event base, an evhttp, its listeners and its connections. Other threads
+// reach it through its mailbox only.
+#ifndef BFR_CORE_HTTP_LOOP_H
+#define BFR_CORE_HTTP_LOOP_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "http_connection.h"
+#include "http_listen.h"
+#include "http_request.h"
+
+struct bfr_http_loop {
+    struct bfr_http_shared *shared;
+    struct event_base *base;
+    struct evhttp *http;
+    struct bfr_mailbox mailbox;
+    struct event *on_mail;
+    struct event *on_steer; // looks again at what the main thread wants
+    struct bfr_listeners listeners;
+    pthread_t thread;
+    bool running; // the thread was started
+
+    struct bfr_connections all;
+    struct bfr_connections starved;     // paused for memory, in the order in which they began to wait
+    struct bfr_http_connection **by_fd; // finds the gate's side of an evhttp connection
+    int by_fd_room;
+
+    struct bfr_http_request *spare; // requests to be used again
+    unsigned spare_count;
+    unsigned active;  // requests between their first byte and the last byte of their reply
+    unsigned orphans; // requests without a connection whose answer is still on its way
+    bool deaf;        // its listeners are closed, and the main thread knows
+    uint32_t cut_off; // requests that finishing ended without a reply
+};
+
+// Everything but the thread. On failure nothing is left. [main]
+BFR_MUST_CHECK uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_err *err);
+BFR_MUST_CHECK uint32_t bfr_loop_start(struct bfr_http_loop *loop, unsigned index, struct bfr_err *err);
+void bfr_loop_join(struct bfr_http_loop *loop);
+void bfr_loop_fini(struct bfr_http_loop *loop);
+
+// [loop]
+struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop); // NULL when memory is short
+void bfr_loop_recycle(struct bfr_http_loop *loop, struct bfr_http_request *request);
+bool bfr_loop_register(struct bfr_http_loop *loop, struct bfr_http_connection *connection);
+void bfr_loop_unregister(struct bfr_http_loop *loop, struct bfr_http_connection *connection);
+struct bfr_http_connection *bfr_loop_find(const struct bfr_http_loop *loop, struct bufferevent *bev); // or NULL
+void bfr_loop_settled(struct bfr_http_loop *loop); // a request has ended
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Success as the JSON object that senders' scripts know; errors as one text line, or as problem JSON (RFC 9457) when the
+// client accepts nothing else. No allocation: every text that enters a reply has a bounded length.
+#include "http_reply.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/util.h>
+
+#include <bfr/text.h>
+
+#include "bug.h"
+
+#define RETRY_AFTER_S 5
+
+// ---- text ----
+
+BFR_PRINTF(2, 3) static void add(struct bfr_reply *reply, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(reply->body + reply->size, sizeof reply->body - reply->size, format, args);
+    va_end(args);
+    bfr_must(size >= 0 && reply->size + (size_t)size < sizeof reply->body);
+    reply->size += (size_t)size;
+}
+
+// A JSON string: quotes, backslashes and controls escaped, everything else is UTF-8 already.
+static void add_string(struct bfr_reply *reply, const char *text)
+{
+    add(reply, "\"");
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            add(reply, "\\%c", c);
+        else if (c < ' ')
+            add(reply, "\\u%04x", c);
+        else {
+            bfr_must(reply->size + 1 < sizeof reply->body);
+            reply->body[reply->size++] = (char)c;
+        }
+    }
+    add(reply, "\"");
+}
+
+static void add_member(struct bfr_reply *reply, const char *name, const char *text)
+{
+    add(reply, ",\"%s\":", name);
+    add_string(reply, text);
+}
+
+static void add_number(struct bfr_reply *reply, const char *name, uint64_t value)
+{
+    add(reply, ",\"%s\":%" PRIu64, name, value);
+}
+
+// ---- success ----
+
+static const char *success_text(enum bfr_request_success success)
+{
+    switch (success) {
+    case BFR_SUCCESS_TEST:
+        return "connectivity test passed, nothing was stored";
+    case BFR_SUCCESS_DUPLICATE:
+        return "this batch had been accepted before";
+    default:
+        return "batch accepted";
+    }
+}
+
+static void build_success(const struct bfr_http_request *request, struct bfr_reply *out)
+{
+    const struct bfr_meta *meta = &request->meta;
+    uint64_t now = bfr_shared_now(request->shared);
+    char created[32];
+    bfr_time_format(meta->created_ns, created);
+
+    out->content_type = "application/json";
+    add(out, "{\"status\":\"success\"");
+    add_member(out, "tenant_id", request->target.tenant);
+    add_member(out, "dataset_id", request->target.dataset);
+    add_number(out, "bytes_received", meta->original_bytes);
+    add_number(out, "bytes_processed", request->body.stored_bytes);
+    add(out, ",\"storage_mode\":\"queue\"");
+    add_member(out, "queue_file", request->filename);
+    add_member(out, "file_id", request->filename);
+    add_number(out, "lines_original", meta->line_count);
+    add_number(out, "lines_processed", meta->line_count);
+    add_number(out, "processing_time_ms", (now - request->begun_ns) / BFR_NS_PER_MS);
+    add_member(out, "format_detected", meta->data_hint);
+    add_member(out, "content_type", meta->content_type);
+    add_member(out, "batch_id", meta->batch_id);
+    add_member(out, "created_at", created);
+    add_member(out, "message", success_text(request->success));
+    add_member(out, "filename_source", request->name_made ? "generated" : "proxy");
+    if (request->success == BFR_SUCCESS_DUPLICATE)
+        add(out, ",\"duplicate\":true");
+    if (request->success == BFR_SUCCESS_TEST)
+        add(out, ",\"test\":true");
+    add(out, "}\n");
+}
+
+// ---- refusal ----
+
+static void build_refusal(const struct bfr_http_request *request, struct bfr_reply *out)
+{
+    const struct bfr_refusal_info *info = bfr_refusal_info(request->refusal);
+    out->status = info->status;
+    out->nosniff = true;
+    if (info->status == 429 || info->status == 503)
+        out->retry_after_s = request->retry_after_s > 0 ? request->retry_after_s : RETRY_AFTER_S;
+    if (info->status == 401)
+        out->challenge = true;
+    if (info->status == 405)
+        out->allow = bfr_route_allow(request->target.route);
+    if (!request->json_only) {
+        out->content_type = "text/plain; charset=utf-8";
+        add(out, "%s\n", info->text);
+        return;
+    }
+    out->content_type = "application/problem+json";
+    add(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u", bfr_status_phrase(info->status), info->status);
+    add_member(out, "detail", info->text);
+    add_member(out, "reason", info->label);
+    add(out, "}\n");
+}
+
+void bfr_reply_build(const struct bfr_http_request *request, struct bfr_reply *out)
+{
+    memset(out, 0, offsetof(struct bfr_reply, body));
+    out->status = 200;
+    out->bodiless = request->gate.method == BFR_METHOD_HEAD;
+    if (request->refusal != BFR_REFUSE_NONE) {
+        build_refusal(request, out);
+    } else if (request->success == BFR_SUCCESS_HEALTH) {
+        out->content_type = "application/json";
+        add(out, "{\"status\":\"ok\",\"service\":\"webhook\"}\n");
+    } else {
+        build_success(request, out);
+    }
+}
+
+// ---- sending ----
+
+// Calls set(arg, name, value) for each field but Date and Connection.
+static void each_field(const struct bfr_reply *reply, void (*set)(void *arg, const char *name, const char *value),
+                       void *arg)
+{
+    set(arg, "Content-Type", reply->content_type);
+    set(arg, "Content-Length", bfr_num((int64_t)reply->size).text);
+    if (reply->nosniff)
+        set(arg, "X-Content-Type-Options", "nosniff");
+    if (reply->retry_after_s > 0)
+        set(arg, "Retry-After", bfr_num(reply->retry_after_s).text);
+    if (reply->challenge)
+        set(arg, "WWW-Authenticate", "Bearer");
+    if (reply->allow != NULL)
+        set(arg, "Allow", reply->allow);
+}
+
+static void set_evhttp_field(void *arg, const char *name, const char *value)
+{
+    evhttp_add_header(arg, name, value);
+}
+
+void bfr_reply_send(const struct bfr_reply *reply, struct evhttp_request *to, bool close)
+{
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(to);
+    each_field(reply, set_evhttp_field, fields);
+    if (close)
+        evhttp_add_header(fields, "Connection", "close");
+    if (!reply->bodiless)
+        evbuffer_add(evhttp_request_get_output_buffer(to), reply->body, reply->size);
+    evhttp_send_reply(to, reply->status, bfr_status_phrase(reply->status), NULL);
+}
+
+static void write_field(void *arg, const char *name, const char *value)
+{
+    evbuffer_add_printf(arg, "%s: %s\r\n", name, value);
+}
+
+bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out)
+{
+    char date[50];
+    evutil_date_rfc1123(date, sizeof date, NULL);
+    size_t before = evbuffer_get_length(out);
+    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", reply->status, bfr_status_phrase(reply->status));
+    each_field(reply, write_field, out);
+    evbuffer_add_printf(out, "Date: %s\r\nConnection: close\r\n\r\n", date);
+    if (evbuffer_get_length(out) == before)
+        return false;
+    return reply->bodiless || evbuffer_add(out, reply->body, reply->size) == 0;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request on its way: what the gate read, what was reserved for it, whom it waits for. Lives on one loop. Taken from
+// the loop's pool with the first byte, given back with the reply; if its connection goes while another thread is about to
+// answer, it stays until that answer has come.
+#ifndef BFR_CORE_HTTP_REQUEST_H
+#define BFR_CORE_HTTP_REQUEST_H
+
+#include "http_body.h"
+#include "http_gate.h"
+#include "http_mailbox.h"
+#include "http_meta.h"
+#include "http_name.h"
+#include "http_shared.h"
+#include "http_target.h"
+
+struct bfr_http_connection;
+
+// Where it stands. Admission may pause at MEMORY and at RIGHTS and goes on from there.
+enum bfr_request_stage {
+    BFR_AT_HEAD = 1, // nothing decided
+    BFR_AT_MEMORY,   // waits for room in the budget
+    BFR_AT_RIGHTS,   // waits for a verdict
+    BFR_AT_BODY,     // admitted
+    BFR_AT_ANSWER    // submitted, waits for the pipeline
+};
+
+// Who is first: the call that may answer at once, or its answer from another thread.
+enum bfr_request_turn {
+    BFR_TURN_ASKING = 1, // the call has not returned
+    BFR_TURN_PENDING,    // it has, without an answer: the answer comes by mail
+    BFR_TURN_ANSWERED
+};
+
+enum bfr_request_success {
+    BFR_SUCCESS_NONE = 0,
+    BFR_SUCCESS_HEALTH,
+    BFR_SUCCESS_TEST,
+    BFR_SUCCESS_ACCEPTED,
+    BFR_SUCCESS_DUPLICATE
+};
+
+struct bfr_http_request {
+    struct bfr_mail mail; // first
+    struct bfr_http_request *next_spare;
+    struct bfr_http_shared *shared;
+    struct bfr_mailbox *mailbox;
+    struct bfr_http_connection *connection; // NULL: nobody waits any more
+    const char *peer;
+
+    enum bfr_request_stage stage;
+    enum bfr_refusal refusal;
+    enum bfr_request_success success;
+    uint32_t retry_after_s; // 0 = the usual
+    uint64_t begun_ns;      // first byte of the head
+    uint64_t body_ns;       // last byte of the body
+
+    struct bfr_target target;
+    char filename[BFR_NAME_ROOM];
+    bool name_made;
+    bool test;      // connectivity test: nothing is stored
+    bool json_only; // the client accepts nothing but JSON
+    struct bfr_meta meta;
+
+    uint64_t room;    // reserved for the tenant in the pipeline, not submitted yet
+    uint64_t memory;  // taken from the budget, not handed to a batch yet
+    uint64_t growing; // bytes for which room was asked last
+
+    atomic_int turn; // enum bfr_request_turn
+    struct bfr_question question;
+    struct bfr_verdict verdict;
+    struct bfr_waiter waiter;
+    uint32_t answer;
+    const char *answer_text;
+
+    struct bfr_gate gate;
+    struct bfr_body body;
+};
+
+#endif
