@@ -77,7 +77,7 @@ static void free_the_edge(void *at)
 static void test_nothing_is_read_beyond_the_declared_size(void **state)
 {
     (void)state;
-    const uint32_t head[5] = {BFR_ABI_MAGIC, BFR_ABI_MAJOR, BFR_ABI_MINOR, 0, sizeof head};
+    const uint32_t head[6] = {BFR_ABI_MAGIC, BFR_ABI_MAJOR, BFR_ABI_MINOR, 0, sizeof head}; // aligned as a descriptor
     void *short_plugin = at_the_edge(head, sizeof head);
     struct bfr_err err = {.size = sizeof err};
     assert_int_equal(bfr_plugin_check(short_plugin, "p.so", &err), BFR_EINVAL);
@@ -101,8 +101,8 @@ static void test_nothing_is_read_beyond_the_declared_size(void **state)
 static void test_wrong_magic_is_refused_before_anything_else_is_read(void **state)
 {
     (void)state;
-    const uint32_t magic = 7;
-    void *one_word = at_the_edge(&magic, sizeof magic);
+    const uint32_t magic[2] = {7};
+    void *one_word = at_the_edge(magic, sizeof magic);
     struct bfr_err err = {.size = sizeof err};
     assert_int_equal(bfr_plugin_check(one_word, "p.so", &err), BFR_EINVAL);
     free_the_edge(one_word);
