@@ -12,10 +12,10 @@
 
 // With AddressSanitizer every piece is an allocation of its own, so that a read past its end is seen.
 #if defined(__SANITIZE_ADDRESS__)
-#define CHUNK_BYTES 0
+#define CHUNK_BYTES 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define CHUNK_BYTES 0
+#define CHUNK_BYTES 1
 #endif
 #endif
 #ifndef CHUNK_BYTES
@@ -51,10 +51,9 @@ void *bfr_arena_alloc(struct bfr_arena *arena, size_t size)
         arena->failed = true;
         return NULL;
     }
-    // ASan finds a write past an odd end only if the chunk ends there, so the piece is rounded up only in shared chunks.
-    size_t step = CHUNK_BYTES == 0 ? size : (size + align - 1) / align * align;
+    size_t step = CHUNK_BYTES == 1 ? size : (size + align - 1) / align * align; // an odd end is the chunk's end
     struct bfr_arena_chunk *chunk = arena->chunks;
-    if (chunk == NULL || chunk->size - chunk->used < step || CHUNK_BYTES == 0)
+    if (chunk == NULL || chunk->size - chunk->used < step)
         chunk = add_chunk(arena, step);
     if (chunk == NULL)
         return NULL;

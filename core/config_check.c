@@ -52,29 +52,41 @@ static bool is_known(const struct pass *pass, const char *key)
     return is_reserved(pass->check, key);
 }
 
-// "; did you mean ...", "; it belongs under ...", or all there is.
-static void write_hint(const struct pass *pass, const char *key, char *room, size_t size)
+// The twin of a secret counts as a name of its own.
+static const char *twin_name(struct pass *pass, const struct bfr_option *option)
+{
+    return is_secret(option) ? bfr_arena_format(&pass->values->arena, "%s_file", option->name) : NULL;
+}
+
+// What there is, for a key that is near to nothing.
+static void list_known(const struct pass *pass, char *room, size_t size)
 {
     const struct bfr_values *values = pass->values;
-    struct bfr_hint hint = {.word = key};
-    for (uint32_t i = 0; i < values->count; i++)
-        bfr_hint_offer(&hint, values->options[i].name);
-    for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL; name++)
-        bfr_hint_offer(&hint, *name);
-    const char *section = pass->check->elsewhere == NULL ? NULL : pass->check->elsewhere(key);
-    if (section != NULL) {
-        snprintf(room, size, "it belongs under '%s:'", section);
-        return;
-    }
-    if (hint.nearest != NULL) {
-        snprintf(room, size, "did you mean '%s'?", hint.nearest);
-        return;
-    }
     size_t used = (size_t)snprintf(room, size, "known here:");
     for (uint32_t i = 0; i < values->count && used < size; i++)
         used += (size_t)snprintf(room + used, size - used, " %s", values->options[i].name);
     for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL && used < size; name++)
         used += (size_t)snprintf(room + used, size - used, " %s", *name);
+}
+
+static void write_hint(struct pass *pass, const char *key, char *room, size_t size)
+{
+    struct bfr_hint hint = {.word = key};
+    for (uint32_t i = 0; i < pass->values->count; i++) {
+        const char *twin = twin_name(pass, &pass->values->options[i]);
+        bfr_hint_offer(&hint, pass->values->options[i].name);
+        if (twin != NULL)
+            bfr_hint_offer(&hint, twin);
+    }
+    for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL; name++)
+        bfr_hint_offer(&hint, *name);
+    const char *section = pass->check->elsewhere == NULL ? NULL : pass->check->elsewhere(key);
+    if (section != NULL)
+        snprintf(room, size, "it belongs under '%s:'", section);
+    else if (hint.nearest != NULL)
+        snprintf(room, size, "did you mean '%s'?", hint.nearest);
+    else
+        list_known(pass, room, size);
 }
 
 static void check_unknown(struct pass *pass)

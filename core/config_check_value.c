@@ -62,8 +62,8 @@ struct bfr_advice bfr_check_advice(const struct bfr_option *option)
     if (option->type == BFR_OPTION_INTEGER)
         return advise_integer(option);
     struct bfr_advice advice;
-    if (option->type == BFR_OPTION_BOOL)
-        snprintf(advice.text, sizeof advice.text, "true or false");
+    if (option->type == BFR_OPTION_BOOL || (option->type == BFR_OPTION_STRING && option->fallback == NULL))
+        snprintf(advice.text, sizeof advice.text, "%s", shapes[option->type]);
     else
         snprintf(advice.text, sizeof advice.text, "%s, for example %.64s", shapes[option->type], example_of(option));
     return advice;

@@ -26,14 +26,14 @@ static bool is_stage_name(const char *text)
 }
 
 // The text of a scalar that must hold something; NULL after an error, or silently when one was reported before.
-static const char *scalar_text(const struct bfr_node *node, const char *key, struct bfr_diag *diag)
+static const char *scalar_text(const struct bfr_node *node, const char *key, const char *way_out, struct bfr_diag *diag)
 {
     if (node->kind == BFR_NODE_BROKEN)
         return NULL;
     if (node->kind == BFR_NODE_SCALAR && !bfr_node_is_null(node))
         return node->text;
-    bfr_diag_error(diag, bfr_node_is_null(node) ? node->key_place : node->place, "'%s' needs a name, found %s", key,
-                   bfr_node_kind_name(node));
+    bfr_diag_error(diag, bfr_node_is_null(node) ? node->key_place : node->place, "'%s' needs a name, found %s; %s", key,
+                   bfr_node_kind_name(node), way_out);
     return NULL;
 }
 
@@ -54,7 +54,7 @@ static const char *plugin_of(const struct bfr_node *entry, struct bfr_diag *diag
         report_no_plugin(entry, diag);
         return NULL;
     }
-    const char *name = scalar_text(node, "plugin", diag);
+    const char *name = scalar_text(node, "plugin", "write for example 'fs'", diag);
     if (name == NULL || is_plugin_name(name))
         return name;
     bfr_diag_error(
@@ -71,7 +71,7 @@ static const char *name_of(const struct bfr_node *entry, const char *plugin, str
     *out_place = node == NULL ? entry->place : node->place;
     if (node == NULL)
         return plugin;
-    const char *name = scalar_text(node, "name", diag);
+    const char *name = scalar_text(node, "name", "write one, or leave the key out", diag);
     if (name == NULL || is_stage_name(name))
         return name;
     bfr_diag_error(diag, node->place,
