@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "batch.h"
-#include "bug.h"
 #include "log.h"
 #include "plugin_check.h"
 

@@ -10,8 +10,6 @@
 #include <bfr/text.h>
 
 #include "bug.h"
-#include "log.h"
-#include "plugin_check.h"
 #include "plugin_host.h"
 
 struct bfr_stage *bfr_stage_new(const struct bfr_plugin *plugin, const char *name, const struct bfr_values *values,
