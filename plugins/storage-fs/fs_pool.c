@@ -128,13 +128,14 @@ static void *work(void *self)
 
 static int start_worker(struct fs_pool *pool, uint32_t number)
 {
-    char name[16];
+    char name[24];
     int error = pthread_create(&pool->threads[number], NULL, work, pool);
 
     if (error != 0)
         return error;
     pool->thread_count++;
     snprintf(name, sizeof name, "bfr-fs-%u", number);
+    name[15] = '\0'; // as long as the kernel lets it be
     (void)pthread_setname_np(pool->threads[number], name);
     return 0;
 }
