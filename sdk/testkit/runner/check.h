@@ -14,6 +14,7 @@ struct subject {
     size_t pair_count;
     const char *directory; // what {tmp} in an option stands for
     uint32_t wait_ms;      // how long to wait for something that must happen
+    const char *only;      // --only, or NULL: all checks
     bool outage;           // --outage: the far end is away, so nothing can be stored
 };
 

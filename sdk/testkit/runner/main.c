@@ -14,7 +14,7 @@
 typedef const struct bfr_plugin *(*entry_fn)(void);
 
 static const char usage[] =
-    "usage: bfr-check-plugin [--outage] [--wait SECONDS] FILE.so [key=value ...]\n"
+    "usage: bfr-check-plugin [--outage] [--only TEXT] [--wait SECONDS] FILE.so [key=value ...]\n"
     "\n"
     "Runs the checks of the plugin's kind and prints one line for each: ok, skip or FAIL.\n"
     "\n"
@@ -22,6 +22,7 @@ static const char usage[] =
     "                    {tmp} in a value is a fresh directory, removed at the end;\n"
     "                    {stage} is a name that differs from stage to stage\n"
     "  --outage          the far end is away: expect RETRY with OUTAGE instead of STORED\n"
+    "  --only TEXT       run only the checks whose line contains TEXT, as \"sink: drain\"\n"
     "  --wait SECONDS    how long to wait for what must happen (20)\n";
 
 static const struct bfr_plugin *load(const char *path, char *why, size_t room)
@@ -73,7 +74,8 @@ static unsigned run_table(const struct check *checks, const struct subject *subj
 {
     unsigned failed = 0;
     for (; checks->promise != NULL; checks++)
-        failed += !check_run(checks, subject);
+        if (subject->only == NULL || strstr(checks->promise, subject->only) != NULL)
+            failed += !check_run(checks, subject);
     return failed;
 }
 
@@ -112,6 +114,8 @@ static bool parse(int count, char **arguments, struct subject *subject)
     for (; at < count && strncmp(arguments[at], "--", 2) == 0; at++) {
         if (strcmp(arguments[at], "--outage") == 0) {
             subject->outage = true;
+        } else if (strcmp(arguments[at], "--only") == 0 && at + 1 < count) {
+            subject->only = arguments[++at];
         } else if (strcmp(arguments[at], "--wait") == 0 && at + 1 < count) {
             subject->wait_ms = (uint32_t)strtoul(arguments[++at], NULL, 10) * 1000;
         } else {

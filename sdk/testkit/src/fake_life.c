@@ -214,8 +214,11 @@ void bfr_fake_free(struct bfr_fake *fake)
         return;
     end_stage(fake);
     bfr_fake_run_posts(fake);
-    for (size_t i = 0; i < fake->record_count; i++)
+    for (size_t i = 0; i < fake->record_count; i++) {
+        if (fake->records[i].delivery != NULL)
+            bfr_fake_batch_release(fake, fake->records[i].delivery->batch);
         free(fake->records[i].delivery);
+    }
     free(fake->records);
     free(fake->tickets);
     for (struct bfr_metric *metric = fake->metrics, *next; metric != NULL; metric = next) {

@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# stranger.sh CMAKE BUILD CC CXX FLAGS: somebody who has nothing but the installed SDK, moved from where it was
+# installed, copies the examples, builds one with plain cc and pkg-config, all with CMake, and checks them.
+set -eu
+cmake=$1 build=$2 cc=$3 cxx=$4 flags=$5
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+DESTDIR=$work/stage "$cmake" --install "$build" --prefix /opt/first --component sdk >"$work/log" || { cat "$work/log"; exit 1; }
+mv "$work/stage/opt/first" "$work/moved"
+cp -r "$work/moved/share/bytefreezer-receiver-sdk/examples" "$work/mine"
+pc=$(find "$work/moved" -name bytefreezer-receiver-sdk.pc)
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
+check=$work/moved/bin/bfr-check-plugin
+mkdir "$work/data"
+
+echo "== plain cc and pkg-config"
+ldflags=$(pkg-config --variable=plugin_ldflags bytefreezer-receiver-sdk)
+case $flags in *-fsanitize*) ldflags=$(echo "$ldflags" | sed 's/-Wl,-z,defs//') ;; esac
+cd "$work/mine/blocking-sink"
+# Word splitting is meant: these are lists of flags.
+# shellcheck disable=SC2046,SC2086
+"$cc" $flags -fPIC -Wall -Wextra -Werror $(pkg-config --cflags bytefreezer-receiver-sdk) -o append.so append.c \
+    $ldflags $(pkg-config --libs bytefreezer-receiver-sdk)
+"$check" append.so "directory=$work/data"
+cat "$work"/data/acme+checks.gz | gzip -t # members one after the other are a gzip file again
+
+echo "== CMake package"
+for example in "$work"/mine/*/; do
+    cd "$example"
+    CC=$cc CXX=$cxx "$cmake" -S . -B build -DCMAKE_PREFIX_PATH="$work/moved" \
+        -DCMAKE_C_FLAGS="$flags -Wall -Wextra -Werror" -DCMAKE_CXX_FLAGS="$flags -Wall -Wextra -Werror"
+    "$cmake" --build build
+    (cd build && ctest --output-on-failure)
+    DESTDIR=$work/target "$cmake" --install build --prefix /usr
+done
+for name in append slow manifest; do
+    find "$work/target/usr" -path "*/bytefreezer-receiver/plugins/$name.so" | grep -q . ||
+        { echo "cmake --install did not install $name.so" >&2; exit 1; }
+done
