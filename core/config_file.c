@@ -38,8 +38,7 @@ const char *bfr_config_find(struct bfr_arena *arena, const char *path, const cha
     return NULL;
 }
 
-// Reads until the end or until `room` is full; -1 with errno.
-static ssize_t read_all(int fd, char *buffer, size_t room)
+ssize_t bfr_file_read_all(int fd, char *buffer, size_t room)
 {
     size_t filled = 0;
     while (filled < room) {
@@ -74,7 +73,7 @@ char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *ou
     const size_t room = BFR_TREE_MAX_BYTES + 1;
     char *text = bfr_arena_alloc(arena, room + 1);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    ssize_t got = fd < 0 || text == NULL ? -1 : read_all(fd, text, room);
+    ssize_t got = fd < 0 || text == NULL ? -1 : bfr_file_read_all(fd, text, room);
     int error = errno;
     if (fd >= 0)
         close(fd);

@@ -3,6 +3,8 @@
 #ifndef BFR_CORE_CONFIG_FILE_H
 #define BFR_CORE_CONFIG_FILE_H
 
+#include <sys/types.h>
+
 #include "config_arena.h"
 #include "config_diag.h"
 
@@ -16,5 +18,8 @@ char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *ou
 
 // The absolute directory of `path`; NULL when the working directory is needed and unknown (reported).
 const char *bfr_config_directory(struct bfr_arena *arena, const char *path, struct bfr_diag *diag);
+
+// Read until the end of the file or until `room` is full. Returns the bytes read, or -1 with errno.
+ssize_t bfr_file_read_all(int fd, char *buffer, size_t room);
 
 #endif

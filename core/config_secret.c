@@ -11,6 +11,8 @@
 
 #include <bfr/text.h>
 
+#include "config_file.h"
+
 static uint32_t open_regular(const char *path, int *out_fd, bool *out_exposed, struct bfr_err *err)
 {
     struct stat about;
@@ -24,23 +26,6 @@ static uint32_t open_regular(const char *path, int *out_fd, bool *out_exposed, s
     *out_fd = fd;
     *out_exposed = (about.st_mode & S_IROTH) != 0;
     return BFR_OK;
-}
-
-// Fills up to `room` bytes; a negative result leaves errno.
-static ssize_t read_all(int fd, char *buffer, size_t room)
-{
-    size_t filled = 0;
-    while (filled < room) {
-        ssize_t got = read(fd, buffer + filled, room - filled);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        filled += (size_t)got;
-    }
-    return (ssize_t)filled;
 }
 
 static size_t without_newline(const char *text, size_t size)
@@ -61,7 +46,7 @@ uint32_t bfr_secret_read(struct bfr_arena *arena, const char *path, const char *
     if (status != BFR_OK)
         return status;
 
-    ssize_t got = read_all(fd, buffer, sizeof buffer);
+    ssize_t got = bfr_file_read_all(fd, buffer, sizeof buffer);
     size_t size = got > 0 ? without_newline(buffer, (size_t)got) : 0;
     if (got < 0)
         status = bfr_err_set(err, BFR_EINVAL, "cannot read '%s': %s", path, strerror(errno));

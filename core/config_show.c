@@ -6,6 +6,7 @@
 
 #include "config_slots.h"
 #include "config_state.h"
+#include "utf8.h"
 
 #define MASK "***"
 
@@ -25,19 +26,31 @@ static bool is_plain(const char *text, bool number)
     return text[0] == '/' || (text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z');
 }
 
-static void print_quoted(FILE *stream, const char *text)
+// Control characters, and what YAML takes for a line break or refuses to read raw.
+static bool needs_escape(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+           code == 0xfffe || code == 0xffff;
+}
+
+// `size` bytes of UTF-8 in double quotes. With `value` a '$' is doubled, because values are expanded when they are read.
+static void print_quoted(FILE *stream, const char *text, size_t size, bool value)
 {
     fputc('"', stream);
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\')
-            fprintf(stream, "\\%c", byte);
-        else if (byte == '$')
-            fputs("$$", stream); // reading it again expands it to one
-        else if (byte < 0x20 || byte == 0x7f)
-            fprintf(stream, "\\x%02x", byte);
+    for (const char *at = text; at < text + size;) {
+        uint32_t code = 0;
+        size_t length = bfr_utf8_read(at, &code);
+        if (length == 0) // only the name of a directory can hold such a byte, and YAML cannot
+            fputs(BFR_UTF8_REPLACEMENT, stream);
+        else if (code == '"' || code == '\\')
+            fprintf(stream, "\\%c", (char)code);
+        else if (code == '$' && value)
+            fputs("$$", stream);
+        else if (needs_escape(code))
+            fprintf(stream, "\\u%04x", (unsigned)code);
         else
-            fputc(byte, stream);
+            fwrite(at, 1, length, stream);
+        at += length == 0 ? 1 : length;
     }
     fputc('"', stream);
 }
@@ -47,11 +60,11 @@ static void print_scalar(FILE *stream, const struct bfr_option *option, const ch
     bool number = option->type != BFR_OPTION_STRING && option->type != BFR_OPTION_PATH &&
                   option->type != BFR_OPTION_LIST && option->type != BFR_OPTION_MAP;
     if ((option->flags & BFR_OPTION_SECRET) != 0 && text[0] != '\0')
-        print_quoted(stream, MASK);
+        fputs("\"" MASK "\"", stream);
     else if (is_plain(text, number))
         fputs(text, stream);
     else
-        print_quoted(stream, text);
+        print_quoted(stream, text, strlen(text), true);
 }
 
 static void print_list(FILE *stream, const struct bfr_option *option, const struct bfr_slot *slot)
@@ -69,15 +82,10 @@ static void print_map(FILE *stream, const struct bfr_option *option, const struc
 {
     fputc('{', stream);
     for (size_t i = 0; i < slot->list_count; i++) {
-        const char *value = strchr(slot->list[i], '=') + 1;
-        fputs(i == 0 ? "\"" : ", \"", stream);
-        for (const char *at = slot->list[i]; at < value - 1; at++) // keys are not expanded, so a '$' is no matter
-            fprintf(stream,
-                    *at == '"' || *at == '\\'   ? "\\%c"
-                    : (unsigned char)*at < 0x20 ? "\\x%02x"
-                                                : "%c",
-                    (unsigned char)*at);
-        fputs("\": ", stream);
+        const char *key = slot->list[i], *value = strchr(key, '=') + 1;
+        fputs(i == 0 ? "" : ", ", stream);
+        print_quoted(stream, key, (size_t)(value - key) - 1, false);
+        fputs(": ", stream);
         print_scalar(stream, option, value);
     }
     fputc('}', stream);
@@ -108,7 +116,9 @@ static void print_stages(FILE *stream, const struct bfr_config *config, bool ser
         const struct bfr_config_stage *stage = &config->stages[i];
         if (stage->entry.service != services)
             continue;
-        fprintf(stream, "%s  - plugin: \"%s\"\n    name: \"%s\"\n", heading, stage->entry.plugin, stage->entry.name);
+        fprintf(stream, "%s  - plugin: \"%s\"\n", heading, stage->entry.plugin);
+        if (strcmp(stage->entry.name, stage->entry.plugin) != 0)
+            fprintf(stream, "    name: \"%s\"\n", stage->entry.name);
         print_values(stream, stage->values, "    ");
         heading = "";
     }
