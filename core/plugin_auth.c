@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tickets: which question a late verdict belongs to. Questions are asked and cancelled on the loops, verdicts come on any
-// thread. The open questions hang in a table of shards, each with a lock of its own; no lock is held while the plugin or
-// an asker is called. Decides nothing itself.
+// Tickets: which question a late verdict belongs to. Questions are asked and cancelled on the loops, verdicts come on
+// any thread. The open questions hang in a table of shards, each with a lock of its own; no lock is held while the
+// plugin or an asker is called. Decides nothing itself.
 #include "plugin_auth.h"
 
 #include <pthread.h>
@@ -88,6 +88,27 @@ static bool delivered_elsewhere(const struct shard *shard, uint64_t ticket)
     return delivery != NULL && !pthread_equal(delivery->thread, pthread_self());
 }
 
+// A verdict has come. Returns the question whose asker is to be told, with the delivery listed, or NULL.
+static struct bfr_question *claim_question(struct shard *shard, const struct bfr_verdict *verdict,
+                                           struct delivery *delivery)
+{
+    pthread_mutex_lock(&shard->lock);
+    struct bfr_question *question = find_question(shard, delivery->ticket);
+    if (question != NULL && question->early != NULL) {
+        // `authorize` has not returned: bfr_auth_ask gives this as its own answer. The first one counts.
+        if (question->early->decision == 0)
+            *question->early = *verdict;
+        question = NULL;
+    }
+    if (question != NULL) {
+        (void)take_question(shard, delivery->ticket);
+        delivery->next = shard->deliveries;
+        shard->deliveries = delivery;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return question;
+}
+
 // The hook behind host->verdict. A ticket that is not open was answered or cancelled: that is nobody's fault.
 static void on_verdict(void *arg, uint64_t ticket, const struct bfr_verdict *said)
 {
@@ -98,23 +119,9 @@ static void on_verdict(void *arg, uint64_t ticket, const struct bfr_verdict *sai
     }
     struct bfr_verdict verdict;
     bfr_verdict_read(auth->stage, said, &verdict);
-
     struct shard *shard = shard_of(auth, ticket);
     struct delivery delivery = {.ticket = ticket, .thread = pthread_self()};
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_question *question = find_question(shard, ticket);
-    if (question != NULL && question->early != NULL) {
-        // `authorize` has not returned: bfr_auth_ask gives this as its own answer. The first one counts.
-        if (question->early->decision == 0)
-            *question->early = verdict;
-        question = NULL;
-    }
-    if (question != NULL) {
-        (void)take_question(shard, ticket);
-        delivery.next = shard->deliveries;
-        shard->deliveries = &delivery;
-    }
-    pthread_mutex_unlock(&shard->lock);
+    struct bfr_question *question = claim_question(shard, &verdict, &delivery);
     if (question == NULL)
         return;
     question->on_verdict(question, &verdict); // may free the question

@@ -27,8 +27,8 @@ struct bfr_question {
 uint32_t bfr_auth_ask(struct bfr_auth *auth, const struct bfr_request *request, struct bfr_question *question,
                       struct bfr_verdict *out);
 
-// After it returns, on_verdict neither runs nor will run: waits for one that is running, so the caller holds no lock that
-// on_verdict takes. False: it ran already (or was never LATER). [loop]
+// After it returns, on_verdict neither runs nor will run: waits for one that is running, so the caller holds no lock
+// that on_verdict takes. False: it ran already (or was never LATER). [loop]
 bool bfr_auth_cancel(struct bfr_auth *auth, struct bfr_question *question);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is this descriptor one the host can live with? Decides from the descriptor alone: no file, no call into the plugin, no
-// state, any thread. Members are read in the order in which they guard each other, and never beyond a declared size.
+// Is this descriptor one the host can live with? Decides from the descriptor alone: no file, no call into the plugin,
+// no state, any thread. Members are read in the order in which they guard each other, and never beyond a declared size.
 #include "plugin_check.h"
 
 #include <inttypes.h>

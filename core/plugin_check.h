@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands between a plugin's descriptor and its first call: the parts of bfr_plugin_check, and the refusals that need
-// more than the descriptor. Pure, any thread; nothing is read beyond the sizes that the plugin declares.
+// What stands between a plugin's descriptor and its first call: the parts of bfr_plugin_check, and the refusals that
+// need more than the descriptor. Pure, any thread; nothing is read beyond the sizes that the plugin declares.
 #ifndef BFR_CORE_PLUGIN_CHECK_H
 #define BFR_CORE_PLUGIN_CHECK_H
 

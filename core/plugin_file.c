@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is this file fit to become part of the process? Whoever can write to a plugin, or to the directory it lies in, can run
-// code as the daemon; so both must belong to root or to the daemon's own user and to nobody else. Main thread; opens
-// and looks, never maps.
+// Is this file fit to become part of the process? Whoever can write to a plugin, or to the directory it lies in, can
+// run code as the daemon; so both must belong to root or to the daemon's own user and to nobody else. Main thread;
+// opens and looks, never maps.
 #include "plugin_file.h"
 
 #include <errno.h>

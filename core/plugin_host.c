@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host table of one stage: what a plugin may ask of the daemon. Runs on whatever thread the plugin calls from. Checks
-// every argument, because they come from other people's code; takes no lock that is held while a plugin is called.
+// The host table of one stage: what a plugin may ask of the daemon. Runs on whatever thread the plugin calls from.
+// Checks every argument, because they come from other people's code; takes no lock that is held while a plugin is
+// called.
 #include "plugin_host.h"
 
 #include <ctype.h>
@@ -40,8 +41,8 @@ static int64_t host_wall_ns(const struct bfr_host *host)
 #define TYPE(name) (1U << BFR_OPTION_##name)
 #define ANY_TYPE   (~0U)
 
-// The values to read option `name` from, or NULL after a breach. The getters of config_values.h take a wrong name or type
-// as a bug of the core, so both are caught here. `types` has a bit per type that may be asked so.
+// The values to read option `name` from, or NULL after a breach. The getters of config_values.h take a wrong name or
+// type as a bug of the core, so both are caught here. `types` has a bit per type that may be asked so.
 static const struct bfr_values *values_for(const struct bfr_host *host, const char *name, unsigned types)
 {
     struct bfr_stage *stage = bfr_host_stage(host);

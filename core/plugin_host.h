@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of a stage, shared by the files that make it up: plugin_stage.c (life cycle), plugin_host.c (what the
-// plugin may call), plugin_report.c (what it reports), plugin_post.c (calls it asked for on the main thread). Nobody else includes this.
+// plugin may call), plugin_report.c (what it reports), plugin_post.c (calls it asked for on the main thread). Nobody
+// else includes this.
 #ifndef BFR_CORE_PLUGIN_HOST_H
 #define BFR_CORE_PLUGIN_HOST_H
 

@@ -18,9 +18,9 @@
 
 #define ENTRY "bfr_plugin_entry_v1"
 
-// A file that is mapped, whether its plugin was accepted or not. The dynamic linker recognises a file by the name it was
-// opened as, and that name has the number of our directory descriptor in it; so the descriptor stays open, lest its number
-// come to stand for another directory.
+// A file that is mapped, whether its plugin was accepted or not. The dynamic linker recognises a file by the name it
+// was opened as, and that name has the number of our directory descriptor in it; so the descriptor stays open, lest its
+// number come to stand for another directory.
 struct loaded {
     struct loaded *next;
     struct bfr_plugin_file file; // `path` is not kept

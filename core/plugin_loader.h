@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a plugin's bare name to its descriptor: path, owner and mode, dlopen, entry, version check. Every refusal has its
-// own one-line text with path, cause and way out. Nothing of a plugin is called before its descriptor has been checked.
-// Plugins are never unmapped.
+// From a plugin's bare name to its descriptor: path, owner and mode, dlopen, entry, version check. Every refusal has
+// its own one-line text with path, cause and way out. Nothing of a plugin is called before its descriptor has been
+// checked. Plugins are never unmapped.
 #ifndef BFR_CORE_PLUGIN_LOADER_H
 #define BFR_CORE_PLUGIN_LOADER_H
 
 #include <bfr/plugin.h>
 
-// Load <plugin_dir>/<name>.so. `wanted_kind` 0 = any. Loading the same file twice gives the same descriptor. The
+// Load <plugin_dir>/<name>.so. Loading the same file twice gives the same descriptor. The
 // descriptor stays valid until the process ends. [main]
 BFR_MUST_CHECK uint32_t bfr_plugin_load(const char *plugin_dir, const char *name, const struct bfr_plugin **out,
                                         struct bfr_err *err);

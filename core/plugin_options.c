@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is an option table sound? A mistake in a table would otherwise show only when somebody writes that key, so it is refused
-// when the plugin is loaded. Pure, any thread. Reading a user's values is the configuration's business, not done here.
+// Is an option table sound? A mistake in a table would otherwise show only when somebody writes that key, so it is
+// refused when the plugin is loaded. Pure, any thread. Reading a user's values is the configuration's business, not
+// done here.
 #include <inttypes.h>
 #include <math.h>
 #include <stdalign.h>
@@ -88,8 +89,8 @@ static bool choices_valid(const char *choices)
     return length > 0 && choices[0] != '|' && choices[length - 1] != '|' && strstr(choices, "||") == NULL;
 }
 
-// A number, read as the configuration reads it; what it is not, or NULL. A long double holds every int64 exactly, so one
-// type serves all four.
+// A number, read as the configuration reads it; what it is not, or NULL. A long double holds every int64 exactly, so
+// one type serves all four.
 static const char *read_number(const struct bfr_option *option, const char *text, long double *out)
 {
     int64_t integer = 0;

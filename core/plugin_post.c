@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that a plugin asked for on the main thread. Each runs exactly once, there, and before the stage is destroyed: what
-// the main loop has not come to by then is run when the stage has stopped. The main loop only ever sees a post, never plugin code
-// that may be gone.
+// Calls that a plugin asked for on the main thread. Each runs exactly once, there, and before the stage is destroyed:
+// what the main loop has not come to by then is run when the stage has stopped. The main loop only ever holds a post,
+// never a way into a plugin that may be gone.
 #include "plugin_host.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plugin reports of its work: completions, readiness, verdicts. Checked here, on the thread that calls, then handed
-// to the part of the core that uses the stage. Keeps no state and takes no lock; whether a delivery or a ticket is still
-// open is known only to that part.
+// What a plugin reports of its work: completions, readiness, verdicts. Checked here, on the thread that calls, then
+// handed to the part of the core that uses the stage. Keeps no state and takes no lock; whether a delivery or a ticket
+// is still open is known only to that part.
 #include "plugin_host.h"
 
 // Size in ABI 1.0: the least that a plugin's struct has.
@@ -19,8 +19,8 @@ static const char *completion_fault(const struct bfr_completion *completion)
     return NULL;
 }
 
-// One at a time, after a breach was found in the array. A delivery whose end was reported in a way nobody can understand
-// is treated as not stored: it is tried again rather than lost or held for ever.
+// One at a time, after a breach was found in the array. A delivery whose end was reported in a way nobody can
+// understand is treated as not stored: it is tried again rather than lost or held for ever.
 static void complete_with_care(struct bfr_stage *stage, const struct bfr_completion *completion)
 {
     const char *fault = completion_fault(completion);

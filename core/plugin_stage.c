@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of one stage: create, start, drain, stop, destroy, and the calls in between. Life-cycle calls come from the main
-// thread; put and health from others. A call out of order is a bug of the core, a breach by the plugin is the plugin's
-// (bfr_stage_misuse). Knows nothing of what a queue or a sink does.
+// The life of one stage: create, start, drain, stop, destroy, and the calls in between. Life-cycle calls come from the
+// main thread; put and health from others. A call out of order is a bug of the core, a breach by the plugin is the
+// plugin's (bfr_stage_misuse). Knows nothing of what a queue or a sink does.
 #include "plugin_stage.h"
 
 #include <stdlib.h>
@@ -73,8 +73,8 @@ static void end_work(struct bfr_stage *stage)
     enter(stage, BFR_STAGE_STOPPED);
 }
 
-// Hand a plugin's error on, with the stage it happened to in front. The plugin wrote into a struct of our own, so a text
-// without an end or without words does no harm.
+// Hand a plugin's error on, with the stage it happened to in front. The plugin wrote into a struct of our own, so a
+// text without an end or without words does no harm.
 static uint32_t pass_error(const struct bfr_stage *stage, uint32_t status, const char *call, struct bfr_err *text,
                            struct bfr_err *err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where every member of every struct of the ABI stands, as one set of headers has it. Compiled twice, with the frozen and
-// with the present headers; test_layout.c compares. The list is that of ABI 1.0 and does not grow.
+// Where every member of every struct of the ABI stands, as one set of headers has it. Compiled twice, with the frozen
+// and with the present headers; test_layout.c compares. The list is that of ABI 1.0 and does not grow.
 #include "layout.h"
 
 #include <bfr/ext/status.h>

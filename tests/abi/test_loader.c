@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promises of the loader: whatever is wrong with a plugin is refused with a text of its own that names path, cause and way
-// out; nothing of a refused plugin is called; what is right is loaded once. Every test works on copies in a directory of
-// its own, so owners and modes do not depend on how the tree was built.
+// Promises of the loader: whatever is wrong with a plugin is refused with a text of its own that names path, cause and
+// way out; nothing of a refused plugin is called; what is right is loaded once. Every test works on copies in a
+// directory of its own, so owners and modes do not depend on how the tree was built.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

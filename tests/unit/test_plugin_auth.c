@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promises of the tickets: a late verdict finds its asker once, a cancelled question is never answered, and what a plugin
-// says wrongly never becomes a denial. The auth plugin is linked in and does what each test sets it to.
+// Promises of the tickets: a late verdict finds its asker once, a cancelled question is never answered, and what a
+// plugin says wrongly never becomes a denial. The auth plugin is linked in and does what each test sets it to.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promises of the descriptor check: it never reads beyond what a plugin declares, accepts what is newer and compatible, and
-// names the option and the mistake of a bad table.
+// Promises of the descriptor check: it never reads beyond what a plugin declares, accepts what is newer and compatible,
+// and names the option and the mistake of a bad table.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

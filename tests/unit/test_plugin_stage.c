@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promises of a stage: the life cycle in order, slots read by size, and each misuse of the host caught and named as that
-// plugin's bug. The plugin is linked in and does what each test sets it to.
+// Promises of a stage: the life cycle in order, slots read by size, and each misuse of the host caught and named as
+// that plugin's bug. The plugin is linked in and does what each test sets it to.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// Standard error, caught in memory. The log folds what a stage repeats, so each expected line needs a stage or a text of its own.
+// Standard error, caught in memory. The log folds what a stage repeats, so each expected line needs a stage or a text
+// of its own.
 struct capture {
     int kept; // the real standard error
     int memory;

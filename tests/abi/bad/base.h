@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The good parts that every bad plugin shares: a sink that takes nothing. Each plugin next to this file differs from a good
- * one in exactly the fault that its name and first comment tell. */
+/*
+ * The good parts that every bad plugin shares: a sink that takes nothing. Each plugin next to this file differs from a
+ * good one in exactly the fault that its name and first comment tell.
+ */
 #ifndef BAD_BASE_H
 #define BAD_BASE_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plugin built from the headers as they were at ABI 1.0, next to this file. It uses every part of the host table that a
-// sink may use, so that a host that moved a slot would be caught. Neither the headers nor this file change any more.
+// A plugin built from the headers as they were at ABI 1.0, next to this file. It uses every part of the host table that
+// a sink may use, so that a host that moved a slot would be caught. Neither the headers nor this file change any more.
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
 
