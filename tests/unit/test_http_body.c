@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// The body while it arrives: kept or compressed, hashed as in one piece, refused when it cannot be gzip.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http_body.h"
+
+static const uint8_t tiny_gzip[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+struct fixture {
+    EVP_MD *sha256;
+    struct bfr_body body;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    f->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    assert_true(bfr_body_init(&f->body, f->sha256));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    bfr_body_fini(&f->body);
+    EVP_MD_free(f->sha256);
+    free(f);
+    return 0;
+}
+
+// In pieces of `step` bytes; the first refusal, or what finish says.
+static enum bfr_refusal receive(struct bfr_body *body, const uint8_t *data, size_t size, size_t step)
+{
+    bfr_body_drop(body);
+    assert_true(bfr_body_begin(body, false));
+    struct evbuffer *raw = evbuffer_new();
+    enum bfr_refusal refusal = BFR_REFUSE_NONE;
+    for (size_t at = 0; at < size && refusal == BFR_REFUSE_NONE; at += step) {
+        size_t piece = size - at < step ? size - at : step;
+        evbuffer_add(raw, data + at, piece);
+        refusal = bfr_body_move(body, raw, piece);
+    }
+    if (refusal == BFR_REFUSE_NONE) {
+        assert_int_equal(evbuffer_get_length(raw), 0);
+        refusal = bfr_body_finish(body);
+    }
+    evbuffer_free(raw);
+    return refusal;
+}
+
+// Bit by bit, reflected polynomial of CRC32C; initial and final value ~0.
+static uint32_t slow_crc32c(const uint8_t *data, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ ((crc & 1) ? UINT32_C(0x82f63b78) : 0);
+    }
+    return ~crc;
+}
+
+static void assert_sha256(const uint8_t *digest, const uint8_t *data, size_t size)
+{
+    uint8_t expected[32];
+    assert_int_equal(EVP_Digest(data, size, expected, NULL, EVP_sha256(), NULL), 1);
+    assert_memory_equal(digest, expected, 32);
+}
+
+static uint8_t *make_gzip_like(size_t size)
+{
+    uint8_t *data = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 31 + i / 255);
+    memcpy(data, "\x1f\x8b\x08\x00", 4);
+    return data;
+}
+
+static void test_the_slow_crc_is_the_one_of_the_standard(void **state)
+{
+    (void)state;
+    assert_int_equal(slow_crc32c((const uint8_t *)"123456789", 9), 0xe3069283);
+}
+
+static void test_gzip_is_kept_and_hashed_as_in_one_piece(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {18, 19, 100, 4096, 70000};
+    static const size_t steps[] = {1, 2, 3, 4, 5, 1000, 100000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
+            uint8_t *data = make_gzip_like(sizes[i]);
+            assert_int_equal(receive(&f->body, data, sizes[i], steps[k]), BFR_REFUSE_NONE);
+            assert_int_equal(f->body.kind, BFR_BODY_GZIP);
+            assert_int_equal(f->body.stored_bytes, sizes[i]);
+            assert_int_equal(f->body.source_bytes, sizes[i]);
+            assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, sizes[i]);
+            assert_sha256(f->body.stored_sha256, data, sizes[i]);
+            assert_sha256(f->body.source_sha256, data, sizes[i]);
+            assert_int_equal(bfr_body_crc32c(&f->body), slow_crc32c(data, sizes[i]));
+            free(data);
+        }
+}
+
+static void test_whole_buffers_are_moved_not_copied(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *data = make_gzip_like(100000);
+    assert_true(bfr_body_begin(&f->body, false));
+    struct evbuffer *raw = evbuffer_new();
+    evbuffer_add(raw, data, 50000);
+    struct evbuffer_iovec before;
+    struct evbuffer_iovec after;
+    assert_int_equal(evbuffer_peek(raw, -1, NULL, &before, 1), 1);
+    assert_int_equal(bfr_body_move(&f->body, raw, 50000), BFR_REFUSE_NONE);
+    assert_int_equal(evbuffer_peek(f->body.bytes, -1, NULL, &after, 1), 1);
+    assert_ptr_equal(before.iov_base, after.iov_base);
+    evbuffer_free(raw);
+    free(data);
+}
+
+static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *data = make_gzip_like(300000);
+    struct evbuffer *raw = evbuffer_new();
+    assert_true(bfr_body_begin(&f->body, false));
+    evbuffer_add(raw, data, 3000);
+    assert_int_equal(bfr_body_move(&f->body, raw, 3000), BFR_REFUSE_NONE);
+    for (size_t at = 3000; at < 300000;) {
+        struct evbuffer_iovec vectors[2];
+        size_t want = 300000 - at < 90000 ? 300000 - at : 90000;
+        int count = bfr_body_room(&f->body, want, vectors);
+        assert_true(count >= 1);
+        size_t filled = 0;
+        for (int i = 0; i < count && filled < want; i++) {
+            size_t piece = vectors[i].iov_len < want - filled ? vectors[i].iov_len : want - filled;
+            memcpy(vectors[i].iov_base, data + at + filled, piece);
+            filled += piece;
+        }
+        assert_true(bfr_body_filled(&f->body, vectors, count, filled));
+        at += filled;
+    }
+    assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
+    assert_int_equal(f->body.stored_bytes, 300000);
+    assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, 300000);
+    assert_sha256(f->body.stored_sha256, data, 300000);
+    assert_int_equal(bfr_body_crc32c(&f->body), slow_crc32c(data, 300000));
+    evbuffer_free(raw);
+    free(data);
+}
+
+static void assert_gunzips_to(struct bfr_body *body, const uint8_t *plain, size_t size)
+{
+    size_t stored_size = (size_t)body->stored_bytes;
+    uint8_t *stored = evbuffer_pullup(body->bytes, -1);
+    uint8_t *out = malloc(size + 1);
+    z_stream z = {0};
+    assert_int_equal(inflateInit2(&z, 31), Z_OK);
+    z.next_in = stored;
+    z.avail_in = (uInt)stored_size;
+    z.next_out = out;
+    z.avail_out = (uInt)size + 1;
+    assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+    assert_int_equal(z.avail_in, 0); // one member and nothing behind it
+    assert_int_equal(z.total_out, size);
+    assert_memory_equal(out, plain, size);
+    inflateEnd(&z);
+    free(out);
+    assert_sha256(body->stored_sha256, stored, stored_size);
+    assert_sha256(body->source_sha256, plain, size);
+    assert_int_equal(bfr_body_crc32c(body), slow_crc32c(stored, stored_size));
+}
+
+static void test_a_plain_body_becomes_one_gzip_member(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {1, 2, 3, 4, 5, 1000, 200000};
+    static const size_t steps[] = {1, 3, 777, 200000};
+    uint8_t *plain = malloc(200000);
+    uint32_t seed = 1;
+    for (size_t i = 0; i < 200000; i++) {
+        seed = seed * 1664525 + 1013904223;
+        plain[i] = i % 3000 < 1500 ? (uint8_t)(seed >> 24) : 'a'; // half of it does not compress
+    }
+    plain[0] = 0x1f; // the first byte alone is no reason to take it for gzip
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
+            assert_int_equal(receive(&f->body, plain, sizes[i], steps[k]), BFR_REFUSE_NONE);
+            assert_int_equal(f->body.kind, BFR_BODY_PLAIN);
+            assert_gunzips_to(&f->body, plain, sizes[i]);
+        }
+    free(plain);
+}
+
+static void test_bodies_that_cannot_be_gzip_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t step = 1; step <= sizeof tiny_gzip; step++) {
+        uint8_t data[sizeof tiny_gzip];
+        assert_int_equal(receive(&f->body, tiny_gzip, sizeof tiny_gzip, step), BFR_REFUSE_NONE);
+        for (size_t size = 2; size < 18; size++)
+            assert_int_equal(receive(&f->body, tiny_gzip, size, step), BFR_REFUSE_BAD_GZIP);
+        memcpy(data, tiny_gzip, sizeof data);
+        data[2] = 7;
+        assert_int_equal(receive(&f->body, data, sizeof data, step), BFR_REFUSE_BAD_GZIP);
+        for (int bit = 0; bit < 8; bit++) {
+            memcpy(data, tiny_gzip, sizeof data);
+            data[3] = (uint8_t)(1 << bit);
+            assert_int_equal(receive(&f->body, data, sizeof data, step),
+                             bit >= 5 ? BFR_REFUSE_BAD_GZIP : BFR_REFUSE_NONE);
+        }
+    }
+}
+
+static void test_an_empty_body_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(receive(&f->body, tiny_gzip, 0, 1), BFR_REFUSE_EMPTY_BODY);
+}
+
+static void test_a_discarded_body_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct evbuffer *raw = evbuffer_new();
+    evbuffer_add(raw, tiny_gzip, 5);
+    assert_true(bfr_body_begin(&f->body, true));
+    assert_int_equal(bfr_body_move(&f->body, raw, 5), BFR_REFUSE_NONE);
+    assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
+    assert_int_equal(f->body.source_bytes, 5);
+    assert_int_equal(evbuffer_get_length(f->body.bytes), 0);
+    evbuffer_free(raw);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_slow_crc_is_the_one_of_the_standard),
+        cmocka_unit_test_setup_teardown(test_gzip_is_kept_and_hashed_as_in_one_piece, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_whole_buffers_are_moved_not_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_read_straight_into_the_body_count_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_plain_body_becomes_one_gzip_member, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bodies_that_cannot_be_gzip_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_empty_body_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_discarded_body_leaves_nothing, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
