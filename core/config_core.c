@@ -186,7 +186,7 @@ static const struct bfr_option metrics_options[] = {
 
 #define SECTION(name, help, table)                                                                                     \
     {                                                                                                                  \
-        name, help, table, (uint32_t)(sizeof table / sizeof table[0])                                                  \
+        (name), (help), (table), (uint32_t)(sizeof(table) / sizeof((table)[0]))                                        \
     }
 
 const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {

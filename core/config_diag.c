@@ -118,8 +118,8 @@ static int compare_sizes(size_t a, size_t b)
 
 static int compare_findings(const void *left, const void *right)
 {
-    const struct finding *a = *(const struct finding *const *)left;
-    const struct finding *b = *(const struct finding *const *)right;
+    const struct finding *a = left;
+    const struct finding *b = right;
     int order = compare_sizes(a->file_rank, b->file_rank);
     if (order == 0)
         order = compare_sizes(a->place.line, b->place.line);
@@ -146,15 +146,15 @@ static void print_finding(const struct finding *finding, FILE *stream)
 
 void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
 {
-    const struct finding **sorted = calloc(diag->count + 1, sizeof *sorted);
+    struct finding *sorted = calloc(diag->count + 1, sizeof *sorted);
     size_t count = 0;
     for (const struct finding *finding = diag->newest; finding != NULL && sorted != NULL; finding = finding->next)
-        sorted[count++] = finding;
+        sorted[count++] = *finding;
     if (count > 1)
         qsort(sorted, count, sizeof *sorted, compare_findings);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !same_finding(sorted[i - 1], sorted[i]))
-            print_finding(sorted[i], stream);
+        if (i == 0 || !same_finding(&sorted[i - 1], &sorted[i]))
+            print_finding(&sorted[i], stream);
     }
     if (diag->lost > 0 || sorted == NULL)
         fprintf(stream, "configuration: error: out of memory; not every finding could be kept\n");

@@ -74,7 +74,7 @@ static uint32_t resolve(const struct reference *reference, const char *const *en
 static uint32_t write_expanded(FILE *stream, const char *text, const char *const *environment, struct bfr_err *err)
 {
     for (const char *at = text; *at != '\0';) {
-        struct reference reference;
+        struct reference reference = {0};
         const char *value = at;
         size_t size = 1, step = 1;
         if (at[0] == '$' && at[1] == '$') {

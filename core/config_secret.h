@@ -7,7 +7,7 @@
 
 #include "config_arena.h"
 
-#define BFR_SECRET_MAX_BYTES (64 * 1024)
+#define BFR_SECRET_MAX_BYTES 65536
 
 // The content of a regular file without one newline at its end. *out_exposed: every user of the machine can read it.
 BFR_MUST_CHECK uint32_t bfr_secret_read(struct bfr_arena *arena, const char *path, const char **out, bool *out_exposed,

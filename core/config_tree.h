@@ -10,7 +10,7 @@
 #include "config_arena.h"
 #include "config_diag.h"
 
-#define BFR_TREE_MAX_BYTES (1024 * 1024)
+#define BFR_TREE_MAX_BYTES 1048576
 #define BFR_TREE_MAX_DEPTH 32
 #define BFR_TREE_MAX_KEYS  1000 // in one mapping
 

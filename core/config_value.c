@@ -21,14 +21,14 @@ static const struct unit size_units[] = {
     {"GiB", INT64_C(1) << 30},
     {"TiB", INT64_C(1) << 40},
     {"KB", 1000},
-    {"MB", 1000 * 1000},
-    {"GB", 1000 * 1000 * 1000},
-    {"TB", INT64_C(1000) * 1000 * 1000 * 1000},
+    {"MB", 1000000},
+    {"GB", 1000000000},
+    {"TB", INT64_C(1000000000000)},
     {NULL, 0},
 };
 
 static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}, {"d", 24 * 60 * 60 * 1000}, {NULL, 0},
+    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0},
 };
 
 // Every duration can be counted in nanoseconds in 64 bits.

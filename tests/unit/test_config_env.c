@@ -93,9 +93,9 @@ static void test_flags_win_over_everything(void **state)
 static void test_a_path_on_the_command_line_is_relative_to_the_working_directory(void **state)
 {
     (void)state;
-    char expected[4096];
-    assert_non_null(getcwd(expected, sizeof expected - sizeof "/plugins"));
-    strcat(expected, "/plugins");
+    char here[4000], expected[4096];
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(expected, sizeof expected, "%s/plugins", here);
     const struct bfr_config_flags flags = {.plugin_dir = "plugins"};
     struct fake_run run = fake_parse(PIPELINE, &flags);
     assert_string_equal(bfr_config_settings(run.config)->plugin_dir, expected);
@@ -186,7 +186,7 @@ static int enter_directory(void **state)
     struct place *place = calloc(1, sizeof *place);
     if (place == NULL || getcwd(place->before, sizeof place->before) == NULL)
         return -1;
-    strcpy(place->directory, "/tmp/bfr-config-XXXXXX");
+    snprintf(place->directory, sizeof place->directory, "/tmp/bfr-config-XXXXXX");
     *state = place;
     return mkdtemp(place->directory) == NULL ? -1 : chdir(place->directory);
 }

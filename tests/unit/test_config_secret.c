@@ -18,7 +18,7 @@ static int make_place(void **state)
     struct place *place = calloc(1, sizeof *place);
     if (place == NULL)
         return -1;
-    strcpy(place->directory, "/tmp/bfr-secret-XXXXXX");
+    snprintf(place->directory, sizeof place->directory, "/tmp/bfr-secret-XXXXXX");
     if (mkdtemp(place->directory) == NULL)
         return -1;
     snprintf(place->config, sizeof place->config, "%s/c.yaml", place->directory);
@@ -96,15 +96,15 @@ static void assert_finding(const struct place *place, const void *bytes, size_t 
 
 static void test_a_file_that_holds_no_secret_is_refused(void **state)
 {
-    char *large = malloc(64 * 1024 + 1);
+    char *large = malloc(65537);
     assert_non_null(large);
-    memset(large, 'x', 64 * 1024 + 1);
+    memset(large, 'x', 65537);
     assert_finding(*state, "", 0, 0600, ERROR, " is empty; write the secret into it");
     assert_finding(*state, "\n", 1, 0600, ERROR, " is empty; write the secret into it");
     assert_finding(*state, SECRET "\0x", sizeof SECRET + 1, 0600, ERROR, " holds a NUL byte; a secret is text");
-    assert_finding(*state, large, 64 * 1024 + 1, 0600, ERROR, " is larger than 64 KiB; is it the right file?");
-    large[64 * 1024] = '\0';
-    assert_key(*state, large, 64 * 1024, large);
+    assert_finding(*state, large, 65537, 0600, ERROR, " is larger than 64 KiB; is it the right file?");
+    large[65536] = '\0';
+    assert_key(*state, large, 65536, large);
     free(large);
 }
 

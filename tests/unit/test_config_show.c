@@ -140,7 +140,7 @@ static json_t *load_schema(void)
 static const json_t *dig(const json_t *at, const char *const *path)
 {
     for (; *path != NULL; path++) {
-        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(*path)) : json_object_get(at, *path);
+        at = json_is_array(at) ? json_array_get(at, strtoul(*path, NULL, 10)) : json_object_get(at, *path);
         assert_non_null(at);
     }
     return at;
