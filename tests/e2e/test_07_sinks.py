@@ -100,9 +100,10 @@ def test_a_conflict_in_the_sink_is_buried_not_overwritten(make_receiver):
     there.parent.mkdir(parents=True)
     there.write_bytes(b"somebody else's bytes")
     assert Sender(receiver.port).post("acme", "web", name=name).status == 200
-    scrape = receiver.wait_batches("buried", 1)
-    scrape.check_conservation()
-    assert scrape.total("bytefreezer_receiver_buried_total", reason="conflict") == 1
+    receiver.wait_batches("buried", 1).check_conservation()
+    buried = "bytefreezer_receiver_buried_total"
+    wait_until(lambda: receiver.scrape().total(buried, reason="conflict") == 1, "the reason's counter")
+    assert receiver.scrape().total(buried) == 1
     assert there.read_bytes() == b"somebody else's bytes"
     receiver.stop(expect=1)  # a dead letter in memory is lost with the process, and said to be
     assert any(line.get("level") == "error" and name in str(line) for line in receiver.log_lines())

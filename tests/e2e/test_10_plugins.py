@@ -95,6 +95,8 @@ const struct bfr_plugin *bfr_plugin_entry_v1(void)
 @pytest.fixture(scope="module")
 def sdk(build, tmp_path_factory):
     """An installation of this build, and the environment in which a stranger finds its SDK."""
+    if build.sanitizer:
+        pytest.skip("a stranger builds against a plain build")
     prefix = tmp_path_factory.mktemp("installed")
     subprocess.run(["cmake", "--install", str(build.directory), "--prefix", str(prefix)], check=True,
                    stdout=subprocess.DEVNULL)
@@ -121,13 +123,7 @@ def try_it(make_receiver, workshop):
     assert book.read_text() == f"acme/web/{name} {len(body)}\n"
 
 
-def needs_plain(build):
-    if build.sanitizer:
-        pytest.skip("a stranger builds against a plain build")
-
-
 def test_a_plugin_built_with_pkg_config(build, sdk, workshop, make_receiver):
-    needs_plain(build)
     _, environment = sdk
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "bytefreezer-receiver-sdk"], env=environment, check=True,
                            capture_output=True, text=True).stdout.split()
@@ -139,14 +135,13 @@ def test_a_plugin_built_with_pkg_config(build, sdk, workshop, make_receiver):
 
 
 def test_a_plugin_built_with_the_cmake_package(build, sdk, workshop, make_receiver):
-    needs_plain(build)
     prefix, _ = sdk
     (workshop / "CMakeLists.txt").write_text(textwrap.dedent("""
         cmake_minimum_required(VERSION 3.22)
         project(ledger C)
         find_package(bytefreezer-receiver-sdk REQUIRED)
         add_library(ledger MODULE ledger.c)
-        target_link_libraries(ledger PRIVATE bytefreezer-receiver-sdk::bfr-sdk)
+        target_link_libraries(ledger PRIVATE bytefreezer-receiver::sdk)
         set_target_properties(ledger PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/plugins)
     """))
     for command in (["-S", ".", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}"], ["--build", "build"]):

@@ -31,6 +31,10 @@ def parse_logfmt(line):
     return {key: value[1:-1] if value.startswith('"') else value for key, value in _FIELD.findall(line)}
 
 
+# Beside the options, what ThreadSanitizer is to leave out, with the reasons.
+TSAN_OPTIONS = f"second_deadlock_stack=1 suppressions={pathlib.Path(__file__).with_name('tsan.supp')}"
+
+
 class Build:
     """One build tree: the binary and its plugins."""
 
@@ -44,12 +48,12 @@ class Build:
 
     def environment(self):
         """A small, fixed environment: a developer's own variables must not reach the daemon's configuration."""
-        keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "TSAN_OPTIONS") if name in os.environ}
+        keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         return {
             "LC_ALL": "C.UTF-8",
             "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
-            "TSAN_OPTIONS": "second_deadlock_stack=1",
+            "TSAN_OPTIONS": TSAN_OPTIONS,
             **keep,
         }
 
