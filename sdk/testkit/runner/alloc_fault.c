@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // malloc and its family over glibc's own, see alloc_fault.h. The plugin and every library it uses bind to these,
-// because the program comes first in the search. State is per thread, so no other thread is disturbed.
+// because the program comes first in the search and exports them (see CMakeLists.txt). State is per thread, so no other thread is disturbed.
 #include "alloc_fault.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -54,16 +55,19 @@ bool alloc_fault_available(void)
 
 #else
 
-// Valgrind and other preloaded allocators come before this program's, so ask rather than assume.
+// A preloaded allocator comes before this program's, so ask rather than assume - by a call of the C library's, which
+// binds as a plugin's would.
 bool alloc_fault_available(void)
 {
     bool seen;
     alloc_fault_begin(1);
-    void *volatile block = malloc(1);
+    char *volatile copy = strdup("x");
     alloc_fault_end(&seen);
-    free(block);
+    free(copy);
     return seen;
 }
+
+#define EXPORTED __attribute__((visibility("default")))
 
 // glibc's implementations; malloc(3) itself is an alias of the first.
 void *__libc_malloc(size_t size);
@@ -88,24 +92,24 @@ static void *count(void *block)
     return block;
 }
 
-void *malloc(size_t size)
+EXPORTED void *malloc(size_t size)
 {
     return may_allocate() ? count(__libc_malloc(size)) : NULL;
 }
 
-void *calloc(size_t elements, size_t size)
+EXPORTED void *calloc(size_t elements, size_t size)
 {
     return may_allocate() ? count(__libc_calloc(elements, size)) : NULL;
 }
 
-void free(void *block)
+EXPORTED void free(void *block)
 {
     if (counting && block != NULL)
         balance--;
     __libc_free(block);
 }
 
-void *realloc(void *block, size_t size)
+EXPORTED void *realloc(void *block, size_t size)
 {
     if (block != NULL && size == 0) {
         free(block);
@@ -117,18 +121,18 @@ void *realloc(void *block, size_t size)
     return block == NULL ? count(grown) : grown;
 }
 
-void *memalign(size_t alignment, size_t size);
+EXPORTED void *memalign(size_t alignment, size_t size);
 void *memalign(size_t alignment, size_t size)
 {
     return may_allocate() ? count(__libc_memalign(alignment, size)) : NULL;
 }
 
-void *aligned_alloc(size_t alignment, size_t size)
+EXPORTED void *aligned_alloc(size_t alignment, size_t size)
 {
     return memalign(alignment, size);
 }
 
-int posix_memalign(void **out, size_t alignment, size_t size)
+EXPORTED int posix_memalign(void **out, size_t alignment, size_t size)
 {
     void *block = memalign(alignment, size);
     if (block == NULL)

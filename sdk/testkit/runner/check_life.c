@@ -92,7 +92,7 @@ static void judge_threads(const struct subject *subject, const struct threads *b
         if (threads_contain(before, now.ids[i]))
             continue;
         must(thread_named(now.ids[i], subject->wait_ms), "a thread of it has no name of its own");
-        int signal = thread_open_signal(now.ids[i]);
+        int signal = thread_open_signal(now.ids[i], subject->wait_ms);
         must(signal == 0, "a thread of it would take signal %d (%s); block all before pthread_create", signal,
              strsignal(signal));
     }

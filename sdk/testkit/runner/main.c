@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,11 @@ static bool parse(int count, char **arguments, struct subject *subject)
 
 int main(int count, char **arguments)
 {
+    // Whoever started this may have blocked signals, and a thread that forgets to would then look as if it had not.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+
     struct subject subject = {.wait_ms = 20000};
     if (!parse(count, arguments, &subject)) {
         fputs(usage, stderr);

@@ -84,12 +84,21 @@ bool thread_named(long id, uint32_t timeout_ms)
     return strcmp(own, other) != 0;
 }
 
-int thread_open_signal(long id)
+static void wait_asleep(const char *path, uint32_t timeout_ms)
+{
+    char line[128];
+    uint64_t deadline = now_ms() + timeout_ms;
+    while (read_line(path, "State:", line, sizeof line) && strstr(line, "(sleeping)") == NULL && now_ms() < deadline)
+        pause_briefly();
+}
+
+int thread_open_signal(long id, uint32_t timeout_ms)
 {
     static const int process_wide[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
                                        SIGUSR2, SIGPIPE, SIGALRM, SIGCHLD, SIGWINCH};
     char path[64], line[128];
     snprintf(path, sizeof path, "/proc/self/task/%ld/status", id);
+    wait_asleep(path, timeout_ms);
     if (!read_line(path, "SigBlk:", line, sizeof line))
         return 0; // it has ended meanwhile
     unsigned long long blocked = strtoull(line + strlen("SigBlk:"), NULL, 16);

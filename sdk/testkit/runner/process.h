@@ -23,8 +23,9 @@ bool threads_gone(const struct threads *before, uint32_t timeout_ms);
 // Wait until the thread has a name other than the process's; false when it keeps that.
 bool thread_named(long id, uint32_t timeout_ms);
 
-// A signal meant for the process that this thread would take, or 0.
-int thread_open_signal(long id);
+// A signal meant for the process that this thread would take, or 0. Waits until the thread sleeps: a new thread starts
+// with all signals blocked, whatever its mask will be.
+int thread_open_signal(long id, uint32_t timeout_ms);
 
 size_t descriptors_count(void);
 
