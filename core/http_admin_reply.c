@@ -21,7 +21,8 @@ static void free_body(const void *body, size_t size, void *arg)
     free(arg);
 }
 
-// evhttp does not read a body that comes with a GET or HEAD, but would take it for the next request: so there is none.
+// evhttp does not read a body that comes with HEAD, TRACE or a method it does not know, but would take it for the next
+// request: so there is none.
 static bool has_unread_body(struct evhttp_request *request)
 {
     struct evkeyvalq *headers = evhttp_request_get_input_headers(request);

@@ -48,7 +48,7 @@ static inline bool raw_wait(int fd)
     return poll(&readable, 1, RAW_PATIENCE_MS) == 1;
 }
 
-// Read until `wanted` bytes of body are there (the connection may go on), or to the end.
+// Read until one reply is whole (the connection may go on), or to the end.
 static inline void raw_receive(int fd, struct raw_reply *reply, bool has_body)
 {
     memset(reply, 0, sizeof *reply);
@@ -67,6 +67,20 @@ static inline void raw_receive(int fd, struct raw_reply *reply, bool has_body)
     }
     if (strncmp(reply->text, "HTTP/1.1 ", 9) == 0)
         reply->status = (int)strtol(reply->text + 9, NULL, 10);
+}
+
+// Read everything up to the end of the connection into reply->text; reply->body is behind the first head.
+static inline void raw_receive_all(int fd, struct raw_reply *reply)
+{
+    memset(reply, 0, sizeof *reply);
+    while (reply->size < sizeof reply->text - 1 && raw_wait(fd)) {
+        ssize_t got = recv(fd, reply->text + reply->size, sizeof reply->text - 1 - reply->size, 0);
+        if (got <= 0)
+            break;
+        reply->size += (size_t)got;
+    }
+    const char *end = strstr(reply->text, "\r\n\r\n");
+    reply->body = end != NULL ? end + 4 : NULL;
 }
 
 static inline bool raw_ends(int fd)

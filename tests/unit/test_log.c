@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <regex.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -399,6 +401,31 @@ static void test_full_pipe_in_blocking_mode_does_not_block_either(void **state)
     check_full_pipe(0);
 }
 
+// A file that may not grow takes a part of the line, as a full file system does.
+static void test_torn_line_harms_only_itself(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    struct capture capture = capture_begin();
+    bfr_say(BFR_LOG_WARN, "main", "torn first", NULL);
+    const struct rlimit tight = {(rlim_t)lseek(STDERR_FILENO, 0, SEEK_CUR) + 20, before.rlim_max};
+    int limited = setrlimit(RLIMIT_FSIZE, &tight);
+    bfr_say(BFR_LOG_WARN, "main", "torn second", NULL);
+    bfr_say(BFR_LOG_WARN, "main", "torn third", NULL);
+    int restored = setrlimit(RLIMIT_FSIZE, &before);
+    bfr_say(BFR_LOG_WARN, "main", "torn fourth", NULL);
+    char *text = capture_end(&capture);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_true(limited == 0 && restored == 0);
+    assert_matches(text, "^ts=[^\n]*msg=\"torn first\"\n"
+                         "ts=[0-9T:.-]{17}\n"
+                         "ts=[^\n]*msg=\"log lines were dropped\" lines=2 [^\n]*\n"
+                         "ts=[^\n]*msg=\"torn fourth\"\n$");
+    free(text);
+}
+
 #define THREADS    4
 #define LINES_EACH 400
 
@@ -457,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_message_too_long_for_the_table_is_still_written),
         cmocka_unit_test(test_full_pipe_costs_lines_never_the_daemon),
         cmocka_unit_test(test_full_pipe_in_blocking_mode_does_not_block_either),
+        cmocka_unit_test(test_torn_line_harms_only_itself),
         cmocka_unit_test(test_lines_of_many_threads_never_mix),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -349,9 +349,53 @@ static void test_process_figures_are_true(void **state)
 #define THREADS 4
 #define TURNS   5000
 
+#define HOT_TURNS 100000
+
 struct worker {
     struct bfr_metric *counter, *gauge, *histogram;
+    pthread_barrier_t start;
 };
+
+// Nothing but updates, as close together as they can be.
+static void *update_at_once(void *arg)
+{
+    struct worker *worker = arg;
+    const char *const label[] = {"even"};
+    struct bfr_series *counter = bfr_metric_series(worker->counter, label);
+    struct bfr_series *gauge = bfr_metric_series(worker->gauge, NULL);
+    struct bfr_series *histogram = bfr_metric_series(worker->histogram, NULL);
+    pthread_barrier_wait(&worker->start);
+    for (int i = 0; i < HOT_TURNS; i++) {
+        bfr_series_add(counter, 1);
+        bfr_series_add(counter, 0.5);
+        bfr_series_add(gauge, 1);
+        bfr_series_observe(histogram, i % 4);
+    }
+    return NULL;
+}
+
+static void test_updates_that_collide_are_all_counted(void **state)
+{
+    (void)state;
+    struct bfr_metrics *metrics = bfr_metrics_new();
+    const char *const names[] = {"parity", NULL};
+    struct worker worker = {
+        .counter = bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "t_total", "T", names),
+        .gauge = bfr_metrics_register(metrics, BFR_METRIC_GAUGE, "t_gauge", "T", NULL),
+        .histogram = bfr_metrics_register(metrics, BFR_METRIC_HISTOGRAM, "t_sizes", "T", NULL),
+    };
+    pthread_t threads[THREADS];
+    assert_int_equal(pthread_barrier_init(&worker.start, NULL, THREADS), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, update_at_once, &worker), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&worker.start);
+    assert_true(value_of(metrics, "t_total{parity=\"even\"}") == 1.5 * THREADS * HOT_TURNS);
+    assert_true(value_of(metrics, "t_gauge") == 1.0 * THREADS * HOT_TURNS);
+    assert_true(value_of(metrics, "t_sizes_count") == 1.0 * THREADS * HOT_TURNS);
+    bfr_metrics_free(metrics);
+}
 
 static void *update_many(void *arg)
 {
@@ -417,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_collectors_write_at_each_scrape_in_order_after_the_registered),
         cmocka_unit_test(test_process_figures_are_true),
         cmocka_unit_test(test_updates_of_many_threads_are_all_counted_while_scraped),
+        cmocka_unit_test(test_updates_that_collide_are_all_counted),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }
