@@ -6,6 +6,7 @@
 // that it ends belongs to a stage further to the front.
 #include "pipe_chain.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -89,11 +90,13 @@ struct losses {
     const struct bfr_batch *batches[LOSSES_NAMED]; // retained; so that one batch is named once
 };
 
+// The number makes each message one of a kind: the log folds repeats, and here every name counts.
 static void loss_log(struct losses *losses, const char *queue, const char *what, const char *tenant,
                      const char *dataset, const char *filename)
 {
-    losses->named++;
-    bfr_say(BFR_LOG_ERROR, queue, what, "tenant", tenant, "dataset", dataset, "filename", filename, NULL);
+    char message[128];
+    snprintf(message, sizeof message, "%s (%u)", what, ++losses->named);
+    bfr_say(BFR_LOG_ERROR, queue, message, "tenant", tenant, "dataset", dataset, "filename", filename, NULL);
 }
 
 static bool loss_is_named(const struct losses *losses, const struct bfr_batch *batch)
