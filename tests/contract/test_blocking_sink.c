@@ -126,7 +126,7 @@ static size_t put(struct bfr_fake *fake, const char *dataset, size_t count, uint
     const struct bfr_batch *batches[64];
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "%zu", i);
         batches[i] = bfr_fake_batch(fake, "acme", dataset, name, "x", 1);
     }
