@@ -127,8 +127,8 @@ static struct bfr_node *read_twin(struct pass *pass, const struct bfr_option *op
     return node;
 }
 
-// What the mapping gives for `option`, directly or by file. NULL: nothing, or an error (then failures went up).
-static const struct bfr_node *find_given(struct pass *pass, const struct bfr_option *option)
+// What the mapping gives for `option`, directly or by file; NULL when nothing. False after an error.
+static bool find_given(struct pass *pass, const struct bfr_option *option, const struct bfr_node **out)
 {
     const struct bfr_node *direct = NULL, *twin = NULL;
     for (const struct bfr_node *child = pass->map == NULL ? NULL : pass->map->children; child != NULL;
@@ -138,14 +138,14 @@ static const struct bfr_node *find_given(struct pass *pass, const struct bfr_opt
         else if (is_twin(option, child->key))
             twin = child;
     }
+    *out = direct;
     if (twin == NULL)
-        return direct;
+        return true;
     if (direct != NULL)
         bfr_check_report(pass->check, twin->key_place, twin->key, "'%s' is given too; keep one of the two",
                          option->name);
-    const struct bfr_node *node = direct != NULL ? NULL : read_twin(pass, option, twin);
-    pass->failures += node == NULL;
-    return node;
+    *out = direct == NULL ? read_twin(pass, option, twin) : NULL;
+    return *out != NULL;
 }
 
 static void report_missing(struct pass *pass, const struct bfr_option *option)
@@ -154,7 +154,6 @@ static void report_missing(struct pass *pass, const struct bfr_option *option)
     bfr_check_report(pass->check, pass->place, option->name, "this key is required%s%s; add '%s: ...'%s%s%s",
                      help[0] == '\0' ? "" : ": ", help, option->name, is_secret(option) ? " or '" : "",
                      is_secret(option) ? option->name : "", is_secret(option) ? "_file: ...'" : "");
-    pass->failures++;
 }
 
 // Does a required option hold nothing, as "${BUCKET:-}" may leave it?
@@ -164,36 +163,55 @@ static bool is_hollow(const struct bfr_option *option, const struct bfr_slot *sl
            ((slot->text != NULL && slot->text[0] == '\0') || (slot->list != NULL && slot->list_count == 0));
 }
 
+// The table's own value; nothing when it has none.
+static bool set_fallback(struct pass *pass, const struct bfr_option *option, struct bfr_slot *slot)
+{
+    struct bfr_value_check value = {pass->check, &pass->values->arena, option, true};
+    if (option->fallback == NULL)
+        return true;
+    const struct bfr_node *node = bfr_check_fallback(&value, pass->place);
+    return node != NULL && bfr_check_value(&value, node, slot);
+}
+
+static bool set_given(struct pass *pass, const struct bfr_option *option, const struct bfr_node *node,
+                      struct bfr_slot *slot)
+{
+    const struct bfr_value_check value = {pass->check, &pass->values->arena, option, false};
+    if (!bfr_check_value(&value, node, slot))
+        return false;
+    if (!is_hollow(option, slot))
+        return true;
+    bfr_check_report(pass->check, node->place, option->name, "this key is required but empty; write %s",
+                     bfr_check_advice(option).text);
+    return false;
+}
+
+static bool is_known_type(const struct pass *pass, const struct bfr_option *option)
+{
+    if (option->type >= BFR_OPTION_STRING && option->type <= BFR_OPTION_MAP)
+        return true;
+    bfr_check_report(pass->check, pass->place, option->name,
+                     "the plugin declares the type %u, which this version does not know; tell its author",
+                     option->type);
+    return false;
+}
+
 static void check_option(struct pass *pass, const struct bfr_option *option, struct bfr_slot *slot)
 {
-    struct bfr_value_check value = {.check = pass->check, .arena = &pass->values->arena, .option = option};
-    size_t failures = pass->failures;
-    if (option->type < BFR_OPTION_STRING || option->type > BFR_OPTION_MAP) {
-        bfr_check_report(pass->check, pass->place, option->name,
-                         "the plugin declares the type %u, which this version does not know; tell its author",
-                         option->type);
+    const struct bfr_node *node = NULL;
+    bool good = is_known_type(pass, option);
+    if (!good || !find_given(pass, option, &node)) {
         pass->failures++;
-        return;
-    }
-    const struct bfr_node *node = find_given(pass, option);
-    if (pass->failures > failures)
-        return;
-    if (node == NULL && (option->flags & BFR_OPTION_REQUIRED) != 0) {
+    } else if (node != NULL && !set_given(pass, option, node, slot)) {
+        pass->failures++;
+        *slot = (struct bfr_slot){0};
+        node = NULL;
+    } else if (node == NULL && (option->flags & BFR_OPTION_REQUIRED) != 0) {
         report_missing(pass, option);
-        return;
-    }
-    if (node == NULL && option->fallback == NULL)
-        return;
-    value.fallback = node == NULL;
-    if (value.fallback)
-        node = bfr_check_fallback(&value, pass->place);
-    if (node == NULL || !bfr_check_value(&value, node, slot)) {
-        pass->failures++;
-    } else if (is_hollow(option, slot)) {
-        bfr_check_report(pass->check, node->place, option->name, "this key is required but empty; write %s",
-                         bfr_check_advice(option).text);
         pass->failures++;
     }
+    if (good && node == NULL && !set_fallback(pass, option, slot))
+        pass->failures++;
 }
 
 static struct bfr_values *new_values(const struct bfr_option *options, uint32_t count, uint32_t option_size)
@@ -208,7 +226,8 @@ static struct bfr_values *new_values(const struct bfr_option *options, uint32_t 
 }
 
 struct bfr_values *bfr_check_options(const struct bfr_check *check, const struct bfr_node *map, struct bfr_place place,
-                                     const struct bfr_option *options, uint32_t count, uint32_t option_size)
+                                     const struct bfr_option *options, uint32_t count, uint32_t option_size,
+                                     bool *out_good)
 {
     struct pass pass = {.check = check, .map = map, .place = place};
     pass.values = new_values(options, count, option_size);
@@ -221,21 +240,22 @@ struct bfr_values *bfr_check_options(const struct bfr_check *check, const struct
     if (pass.values == NULL || pass.values->arena.failed) {
         bfr_diag_error(check->diag, place, "out of memory while the configuration was checked");
         pass.failures++;
+        bfr_values_free(pass.values);
+        pass.values = NULL;
     }
-    if (pass.failures == 0)
-        return pass.values;
-    bfr_values_free(pass.values);
-    return NULL;
+    *out_good = pass.failures == 0;
+    return pass.values;
 }
 
 struct bfr_values *bfr_values_defaults(const struct bfr_option *options, uint32_t count, uint32_t option_size)
 {
     struct bfr_diag *diag = bfr_diag_new();
+    bool good = false;
     bfr_must(diag != NULL);
     const struct bfr_check check = {.diag = diag, .title = "", .separator = ""};
     const struct bfr_place place = {"defaults", 0, 0};
-    struct bfr_values *values = bfr_check_options(&check, NULL, place, options, count, option_size);
-    bfr_must(values != NULL); // a required option, or a fallback that is not valid
+    struct bfr_values *values = bfr_check_options(&check, NULL, place, options, count, option_size, &good);
+    bfr_must(good); // else: a required option, or a fallback that is not valid
     bfr_diag_free(diag);
     return values;
 }

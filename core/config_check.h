@@ -16,8 +16,10 @@ struct bfr_check {
     const char *(*elsewhere)(const char *key); // a section that has this key, or NULL; may be NULL
 };
 
-// `map` NULL: no key is given. Returns NULL after errors, which are all reported.
+// `map` NULL: no key is given. Every error is reported and makes *out_good false; a key with an error holds its fallback,
+// so that what depends on the others can be checked all the same. NULL only when memory is short, which is reported too.
 struct bfr_values *bfr_check_options(const struct bfr_check *check, const struct bfr_node *map, struct bfr_place place,
-                                     const struct bfr_option *options, uint32_t count, uint32_t option_size);
+                                     const struct bfr_option *options, uint32_t count, uint32_t option_size,
+                                     bool *out_good);
 
 #endif

@@ -244,7 +244,9 @@ static void fill_webhook(const struct bfr_values *values, struct bfr_settings *o
 {
     out->webhook.bind = bfr_values_list(values, "bind", &out->webhook.bind_count);
     out->webhook.port = (uint16_t)whole(values, "port");
-    out->webhook.threads = bfr_core_threads(bfr_values_string(values, "threads"));
+    uint32_t threads = bfr_core_threads(bfr_values_string(values, "threads"));
+    out->webhook.threads =
+        threads == UINT32_MAX ? 0 : threads; // what is neither a number nor "auto" is reported elsewhere
     out->webhook.max_payload_size = whole(values, "max_payload_size");
     out->webhook.read_timeout_ms = whole(values, "read_timeout_seconds");
     out->webhook.write_timeout_ms = whole(values, "write_timeout_seconds");

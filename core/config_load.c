@@ -21,16 +21,17 @@ static const char *const top_keys[] = {"app",   "logging", "webhook",  "server",
                                        "dedup", "metrics", "pipeline", "services", NULL};
 static const char *const stage_keys[] = {"plugin", "name", NULL};
 
-// The mapping of a core section; NULL when absent, empty, or (then *out_failed) not a mapping.
+// The mapping of a core section; NULL when absent, empty, or (then *out_good is false) not a mapping.
 static const struct bfr_node *find_section(const struct bfr_node *root, const struct bfr_core_section *section,
-                                           struct bfr_diag *diag, bool *out_failed)
+                                           struct bfr_diag *diag, bool *out_good)
 {
+    *out_good = true;
     if (section->name[0] == '\0')
         return root;
     const struct bfr_node *node = bfr_node_find(root, section->name);
     if (node == NULL || node->kind == BFR_NODE_MAP || bfr_node_is_null(node))
         return node != NULL && node->kind == BFR_NODE_MAP ? node : NULL;
-    *out_failed = true;
+    *out_good = false;
     if (node->kind != BFR_NODE_BROKEN)
         bfr_diag_error(diag, node->place,
                        "%s: found %s where its keys should be; write them below it, for example  %s: %s", section->name,
@@ -39,11 +40,11 @@ static const struct bfr_node *find_section(const struct bfr_node *root, const st
 }
 
 static struct bfr_values *check_section(const struct bfr_config *config, const struct bfr_node *root,
-                                        const struct bfr_core_section *section, struct bfr_diag *diag)
+                                        const struct bfr_core_section *section, struct bfr_diag *diag, bool *out_good)
 {
     bool top = section->name[0] == '\0';
-    bool failed = false;
-    const struct bfr_node *map = find_section(root, section, diag, &failed);
+    bool is_map = false;
+    const struct bfr_node *map = find_section(root, section, diag, &is_map);
     const struct bfr_check check = {
         .diag = diag,
         .title = section->name,
@@ -52,23 +53,28 @@ static struct bfr_values *check_section(const struct bfr_config *config, const s
         .reserved = top ? top_keys : NULL,
         .elsewhere = top ? bfr_core_section_of : NULL,
     };
-    return failed ? NULL
-                  : bfr_check_options(&check, map, root->place, section->options, section->count,
-                                      sizeof section->options[0]);
+    struct bfr_values *values = bfr_check_options(&check, map, root->place, section->options, section->count,
+                                                  sizeof section->options[0], out_good);
+    *out_good = *out_good && is_map;
+    return values;
 }
 
-// Sections with errors are filled with defaults: settings are always readable.
+// Settings are always readable: keys with errors hold their defaults. Rules over several keys are applied only to sections
+// without errors, so that no finding is about a value that nobody wrote.
 static void check_core(struct bfr_config *config, const struct bfr_node *root, struct bfr_diag *diag)
 {
-    for (size_t s = 0; s < BFR_CORE_SECTIONS && root != NULL; s++)
-        config->sections[s] = check_section(config, root, &bfr_core_sections[s], diag);
-    if (root != NULL)
-        bfr_core_check((const struct bfr_values *const *)config->sections, diag);
+    const struct bfr_values *sound[BFR_CORE_SECTIONS] = {NULL};
     for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
         const struct bfr_core_section *section = &bfr_core_sections[s];
+        bool good = false;
+        if (root != NULL)
+            config->sections[s] = check_section(config, root, section, diag, &good);
+        sound[s] = good ? config->sections[s] : NULL;
         if (config->sections[s] == NULL)
             config->sections[s] = bfr_values_defaults(section->options, section->count, sizeof section->options[0]);
     }
+    if (root != NULL)
+        bfr_core_check(sound, diag);
     bfr_core_fill((const struct bfr_values *const *)config->sections, &config->settings);
 }
 
@@ -201,8 +207,13 @@ const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index
         return NULL;
     }
     stage->plugin = plugin;
-    stage->values = bfr_check_options(&check, stage->keys, stage->entry.place, plugin->options, plugin->option_count,
-                                      plugin->option_size);
+    bool good = false;
+    struct bfr_values *values = bfr_check_options(&check, stage->keys, stage->entry.place, plugin->options,
+                                                  plugin->option_count, plugin->option_size, &good);
+    if (good)
+        stage->values = values;
+    else
+        bfr_values_free(values);
     return stage->values;
 }
 

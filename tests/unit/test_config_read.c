@@ -273,6 +273,20 @@ static void test_columns_count_characters(void **state)
     fake_free(&run);
 }
 
+static void test_a_mistake_does_not_hide_the_settings_around_it(void **state)
+{
+    (void)state;
+    struct fake_run run =
+        fake_parse("ack: never\nplugin_dir: /here\nwebhook: {port: x, threads: 3}\n" PIPELINE, &no_flags);
+    const struct bfr_settings *settings = bfr_config_settings(run.config);
+    assert_int_equal(bfr_diag_errors(run.diag), 2);
+    assert_string_equal(settings->plugin_dir, "/here"); // stages are looked for where they are
+    assert_int_equal(settings->ack, BFR_ACK_MEMORY);
+    assert_int_equal(settings->webhook.port, 8080);
+    assert_int_equal(settings->webhook.threads, 3);
+    fake_free(&run);
+}
+
 // `count` times `text`, then `tail`; to be freed.
 static char *repeated(const char *text, size_t count, const char *tail)
 {
@@ -368,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_stages_are_listed_in_order_with_their_places),
         cmocka_unit_test(test_harmless_forms_are_accepted),
         cmocka_unit_test(test_columns_count_characters),
+        cmocka_unit_test(test_a_mistake_does_not_hide_the_settings_around_it),
         cmocka_unit_test(test_nesting_is_limited),
         cmocka_unit_test(test_the_size_of_a_file_is_limited),
         cmocka_unit_test(test_the_keys_of_a_mapping_are_limited),
