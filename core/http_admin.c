@@ -20,6 +20,7 @@
 #include "http_admin_conn.h"
 #include "http_admin_listen.h"
 #include "http_admin_state.h"
+#include "log.h"
 
 #define CONNECTIONS_MAX 256
 #define TIMEOUT_S       10 // of silence (evhttp's) and of a connection's life between two requests (ours)
@@ -60,6 +61,24 @@ static uint32_t add_listener(struct bfr_http_admin *admin, const char *address, 
         return bfr_err_set(err, BFR_ENOMEM, "API: out of memory");
     }
     return BFR_OK;
+}
+
+// A machine without IPv6 (or IPv4) is served on what it has, as long as that is something.
+static uint32_t add_listeners(struct bfr_http_admin *admin, struct bfr_err *err)
+{
+    const struct bfr_settings *settings = admin->setup.settings;
+    size_t served = 0;
+    uint32_t status = BFR_OK;
+    for (size_t i = 0; i < settings->server.bind_count; i++) {
+        status = add_listener(admin, settings->server.bind[i], err);
+        if (status == BFR_OK)
+            served++;
+        else if (status == BFR_ENOTSUP)
+            bfr_say(BFR_LOG_WARN, "api", "an address is not served", "error", err->text, NULL);
+        else
+            return status;
+    }
+    return served > 0 ? BFR_OK : status;
 }
 
 // One thread uses the base, and the eventfd wakes it: no locks needed in libevent.
@@ -106,8 +125,8 @@ uint32_t bfr_http_admin_new(const struct bfr_admin_setup *setup, struct bfr_http
     admin->port = setup->settings->server.api_port;
     admin->wake_fd = -1;
     uint32_t status = set_up(admin, err);
-    for (size_t i = 0; status == BFR_OK && i < setup->settings->server.bind_count; i++)
-        status = add_listener(admin, setup->settings->server.bind[i], err);
+    if (status == BFR_OK)
+        status = add_listeners(admin, err);
     if (status == BFR_OK)
         *out = admin;
     else

@@ -77,8 +77,9 @@ uint32_t bfr_admin_listen(const char *address, uint16_t *port, int *out_fd, stru
     int error = errno;
     freeaddrinfo(found);
     if (fd < 0)
-        return bfr_err_set(err, BFR_EFAIL, "API: cannot listen on %s port %u: %s; %s", address, (unsigned)*port,
-                           strerror(error), way_out(error));
+        return bfr_err_set(err, error == EAFNOSUPPORT ? BFR_ENOTSUP : BFR_EFAIL,
+                           "API: cannot listen on %s port %u: %s; %s", address, (unsigned)*port, strerror(error),
+                           way_out(error));
     *port = port_of(fd);
     *out_fd = fd;
     return BFR_OK;
