@@ -153,49 +153,51 @@ static bool check_number(const struct bfr_value_check *value, const struct bfr_n
     return true;
 }
 
-// Is `text` one of the words in "a|b|c"? Collects the nearest one; `room` takes the list for people.
-static bool find_choice(const struct bfr_option *option, const char *text, char *room, size_t size,
-                        struct bfr_hint *hint)
+// "a|b|c" as words; NULL when memory is short.
+static const char **split_choices(struct bfr_arena *arena, const char *choices, size_t *out_count)
 {
-    static const char none[] = "";
-    char word[64];
-    size_t used = 0;
-    room[0] = '\0';
-    for (const char *at = option->choices; at != NULL && at != none;) {
-        size_t length = strcspn(at, "|");
-        snprintf(word, sizeof word, "%.*s", (int)length, at);
-        if (strcmp(word, text) == 0)
-            return true;
-        size_t before = hint->distance;
-        const char *nearest = hint->nearest;
-        bfr_hint_offer(hint, word);
-        if (hint->nearest == word) // `word` is reused: point into the table instead
-            hint->nearest = at;
-        else
-            hint->nearest = nearest, hint->distance = before;
-        if (used < size)
-            used += (size_t)snprintf(room + used, size - used, "%s%s", used == 0 ? "" : ", ", word);
-        at = at[length] == '|' ? at + length + 1 : none;
+    size_t count = 1;
+    for (const char *at = choices; *at != '\0'; at++)
+        count += *at == '|';
+    const char **words = bfr_arena_alloc(arena, count * sizeof *words);
+    char *text = bfr_arena_copy(arena, choices, strlen(choices));
+    if (words == NULL || text == NULL)
+        return NULL;
+    char *rest = text;
+    for (size_t i = 0; i < count; i++)
+        words[i] = strsep(&rest, "|");
+    *out_count = count;
+    return words;
+}
+
+static bool refuse_choice(const struct bfr_value_check *value, const struct bfr_node *node, const char **words,
+                          size_t count)
+{
+    struct bfr_hint hint = {.word = node->text};
+    char advice[384];
+    size_t used = (size_t)snprintf(advice, sizeof advice, "write one of ");
+    for (size_t i = 0; i < count && used < sizeof advice; i++) {
+        bfr_hint_offer(&hint, words[i]);
+        used += (size_t)snprintf(advice + used, sizeof advice - used, "%s%s", i == 0 ? "" : ", ", words[i]);
     }
+    if (hint.nearest != NULL && used < sizeof advice)
+        snprintf(advice + used, sizeof advice - used, "; did you mean '%s'?", hint.nearest);
+    report_value(value, node, "is not a choice", advice);
     return false;
 }
 
 static bool check_string(const struct bfr_value_check *value, const struct bfr_node *node, struct bfr_slot *slot)
 {
-    const struct bfr_option *option = value->option;
-    struct bfr_hint hint = {.word = node->text};
-    char choices[160];
-    char advice[256];
     slot->text = bfr_arena_copy(value->arena, node->text, strlen(node->text));
-    if (option->choices == NULL || find_choice(option, node->text, choices, sizeof choices, &hint))
+    if (value->option->choices == NULL)
         return true;
-    if (hint.nearest != NULL)
-        snprintf(advice, sizeof advice, "write one of %s; did you mean '%.*s'?", choices,
-                 (int)strcspn(hint.nearest, "|"), hint.nearest);
-    else
-        snprintf(advice, sizeof advice, "write one of %s", choices);
-    report_value(value, node, "is not a choice", advice);
-    return false;
+    size_t count = 0;
+    const char **words = split_choices(value->arena, value->option->choices, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], node->text) == 0)
+            return true;
+    }
+    return refuse_choice(value, node, words, count);
 }
 
 // A relative path is relative to the configuration; an empty one stays empty.

@@ -23,7 +23,7 @@ struct bfr_node *bfr_check_fallback(const struct bfr_value_check *value, struct 
 BFR_PRINTF(4, 5)
 void bfr_check_report(const struct bfr_check *check, struct bfr_place place, const char *key, const char *format, ...);
 
-// How a value of this option is written, to complete "write ..."; in `room`.
+// How a value of this option is written, to complete "write ...".
 struct bfr_advice {
     char text[192];
 };

@@ -201,11 +201,9 @@ const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {
     [BFR_CORE_METRICS] = SECTION("metrics", "figures for monitoring", metrics_options),
 };
 
-const size_t bfr_core_section_count = BFR_CORE_SECTIONS;
-
 const char *bfr_core_section_of(const char *key)
 {
-    for (size_t s = BFR_CORE_TOP + 1; s < bfr_core_section_count; s++) {
+    for (size_t s = BFR_CORE_TOP + 1; s < BFR_CORE_SECTIONS; s++) {
         for (uint32_t i = 0; i < bfr_core_sections[s].count; i++) {
             if (strcmp(bfr_core_sections[s].options[i].name, key) == 0)
                 return bfr_core_sections[s].name;

@@ -22,7 +22,6 @@ struct bfr_core_section {
 #define BFR_CORE_SECTIONS 9
 
 extern const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS];
-extern const size_t bfr_core_section_count;
 
 // The section that has `key`; NULL when none or the top level has.
 const char *bfr_core_section_of(const char *key);

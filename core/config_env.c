@@ -109,7 +109,7 @@ static void warn_misspelt(struct bfr_arena *arena, const char *entry, struct bfr
     size_t length = strcspn(entry, "=");
     char *name = bfr_arena_copy(arena, entry, length);
     struct bfr_hint hint = {.word = name};
-    for (size_t s = 0; s < bfr_core_section_count && name != NULL; s++) {
+    for (size_t s = 0; s < BFR_CORE_SECTIONS && name != NULL; s++) {
         const struct bfr_core_section *section = &bfr_core_sections[s];
         for (uint32_t i = 0; i < section->count; i++) {
             const char *variable = variable_name(arena, section->name, section->options[i].name);
@@ -125,7 +125,7 @@ static void warn_misspelt(struct bfr_arena *arena, const char *entry, struct bfr
 void bfr_env_apply(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
                    struct bfr_diag *diag)
 {
-    for (size_t s = 0; s < bfr_core_section_count; s++) {
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
         const struct bfr_core_section *section = &bfr_core_sections[s];
         for (uint32_t i = 0; i < section->count; i++) {
             struct alias key = {NULL, section->name, section->options[i].name};
