@@ -19,18 +19,23 @@ struct bfr_port {
     struct bfr_pipeline *pipeline;
     struct bfr_stage *stage;
     struct bfr_deliveries *entry; // deliveries of the intake: first queue, or every sink without a queue; else NULL
-    struct bfr_deliveries *deliveries; // `entry` or the feeder's: where completions go
-    struct bfr_link *feeder;           // the link that puts here; NULL where the intake does
-    size_t reader_first, reader_count; // the links that lease here, in `links`
-    struct bfr_sink_figures figures;   // sinks
-    atomic_bool fatal;                 // answered the intake with FATAL
-    bool rationed;                     // the intake reserves room here
-    bool is_volatile;                  // queues
+    struct bfr_deliveries *deliveries;          // `entry` or the feeder's: where completions go
+    struct bfr_link *feeder;                    // the link that puts here; NULL where the intake does
+    size_t reader_first, reader_count;          // the links that lease here, in `runners`
+    struct bfr_sink_figures figures;            // sinks
+    struct bfr_runner *runner;                  // of the inlet
+    pthread_mutex_t inlet_lock;                 // sinks without a queue: guards the two below
+    struct bfr_slot *inlet_first, **inlet_last; // handed in by the loops, not yet put
+    atomic_bool fatal;                          // answered the intake with FATAL
+    bool rationed;                              // the intake reserves room here
+    bool is_volatile;                           // queues
 };
 
+// What a pump turns: a link, or the inlet of a sink that has no queue before it.
 struct bfr_runner {
     struct bfr_pipeline *pipeline;
     struct bfr_link *link;
+    struct bfr_port *inlet;
     struct bfr_pump *pump; // NULL without pumps
 };
 
@@ -40,8 +45,8 @@ struct bfr_pipeline {
     struct bfr_metrics *metrics;
     struct bfr_port *ports; // queues, then sinks
     size_t queue_count, sink_count;
-    struct bfr_runner *links;
-    size_t link_count;
+    struct bfr_runner *runners;
+    size_t runner_count;
     struct bfr_ledger *ledger;
     struct bfr_dedup *dedup;
     struct bfr_pipe_figures figures;
@@ -51,6 +56,7 @@ struct bfr_pipeline {
 
     atomic_bool started;
     atomic_bool closed;
+    atomic_bool halted;       // no more puts
     atomic_size_t submitting; // threads inside submit
     // Whoever waits for the pipeline to get somewhere (stop) waits for `progress` to change.
     atomic_bool watched;
@@ -64,6 +70,8 @@ static inline size_t bfr_port_count(const struct bfr_pipeline *pipeline)
     return pipeline->queue_count + pipeline->sink_count;
 }
 
+// There is something to do for this runner's turn. [any]
+void bfr_runner_wake(struct bfr_runner *runner);
 // Something happened that a watcher may wait for; free of cost while nobody watches. [any]
 void bfr_pipeline_note_progress(struct bfr_pipeline *pipeline);
 
@@ -75,5 +83,7 @@ void bfr_intake_on_queue_done(void *arg, struct bfr_slot *list, size_t count);
 void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count);
 // Hand a claimed batch to every sink at once. Takes the reference and the claim.
 void bfr_direct_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim);
+// Put what stands at a sink's inlet. [pump]
+void bfr_direct_turn(struct bfr_port *port);
 
 #endif

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pipeline without a queue: the batch goes from the edge to every sink at once and is accepted when all have confirmed. Nothing is
-// kept, retried or counted before that; the sender does the retrying. Runs on the loops and on the sinks' threads.
+// kept, retried or counted before that; the sender does the retrying.
+//
+// The loops only leave the batch at the sink's inlet; the sink's pump puts it, in groups, because a sink's put may take a moment and
+// is never called from two threads. Completions arrive on the sinks' threads.
 #include "pipe_chain.h"
 
 #include <stdlib.h>
@@ -41,19 +44,62 @@ static void job_part_done(struct job *job)
     free(job);
 }
 
+static void job_part_failed(struct job *job)
+{
+    atomic_store(&job->failed, true);
+    job_part_done(job);
+}
+
 static void job_offer(struct job *job, struct bfr_port *port)
 {
     struct bfr_slot *slot;
     atomic_fetch_add(&job->open, 1);
-    if (!atomic_load(&port->fatal) && bfr_deliveries_open(port->entry, &slot, 1) == 1) {
-        slot->view.batch = job->batch;
-        slot->item = job;
-        if (bfr_deliveries_put(port->entry, &slot, 1, bfr_clock_now(job->pipeline->clock)) == 1)
-            return; // on_sink_done has taken over, or will
-        bfr_deliveries_recycle(port->entry, slot);
+    if (atomic_load(&port->fatal) || bfr_deliveries_open(port->entry, &slot, 1) == 0) {
+        job_part_failed(job);
+        return;
     }
-    atomic_store(&job->failed, true);
-    job_part_done(job);
+    slot->view.batch = job->batch;
+    slot->item = job;
+    pthread_mutex_lock(&port->inlet_lock);
+    *port->inlet_last = slot;
+    port->inlet_last = &slot->next;
+    pthread_mutex_unlock(&port->inlet_lock);
+    bfr_runner_wake(port->runner);
+}
+
+static struct bfr_slot *inlet_take(struct bfr_port *port)
+{
+    pthread_mutex_lock(&port->inlet_lock);
+    struct bfr_slot *list = port->inlet_first;
+    port->inlet_first = NULL;
+    port->inlet_last = &port->inlet_first;
+    pthread_mutex_unlock(&port->inlet_lock);
+    return list;
+}
+
+static void inlet_refuse(struct bfr_port *port, struct bfr_slot *slot)
+{
+    struct job *job = slot->item;
+    slot->next = NULL;
+    bfr_deliveries_recycle(port->entry, slot);
+    job_part_failed(job);
+}
+
+void bfr_direct_turn(struct bfr_port *port)
+{
+    struct bfr_slot *list = inlet_take(port);
+    while (list != NULL) {
+        struct bfr_slot *slots[BFR_PUT_MAX];
+        size_t count = 0;
+        for (; list != NULL && count < BFR_PUT_MAX; list = list->next)
+            slots[count++] = list;
+        if (!atomic_load(&port->pipeline->halted))
+            bfr_deliveries_put(port->entry, slots, count, bfr_clock_now(port->pipeline->clock));
+        for (size_t i = 0; i < count; i++) {
+            if (slots[i] != NULL)
+                inlet_refuse(port, slots[i]);
+        }
+    }
 }
 
 void bfr_direct_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim)

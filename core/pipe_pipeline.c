@@ -42,20 +42,33 @@ static void on_ready(void *arg)
     if (port->feeder != NULL)
         bfr_link_target_ready(port->feeder);
     for (size_t i = 0; i < port->reader_count; i++)
-        bfr_link_source_ready(pipeline->links[port->reader_first + i].link);
+        bfr_link_source_ready(pipeline->runners[port->reader_first + i].link);
+}
+
+void bfr_runner_wake(struct bfr_runner *runner)
+{
+    if (runner->pump != NULL)
+        bfr_pump_wake(runner->pump);
+    bfr_pipeline_note_progress(runner->pipeline); // at the end the main thread turns for the pumps
 }
 
 static void wake_runner(void *arg)
 {
-    struct bfr_runner *runner = arg;
-    if (runner->pump != NULL)
-        bfr_pump_wake(runner->pump);
+    bfr_runner_wake(arg);
 }
 
-static uint64_t runner_turn(void *arg)
+static uint64_t runner_turn(struct bfr_runner *runner)
+{
+    if (runner->link != NULL)
+        return bfr_link_step(runner->link);
+    bfr_direct_turn(runner->inlet);
+    return UINT64_MAX;
+}
+
+static uint64_t pump_turn(void *arg)
 {
     struct bfr_runner *runner = arg;
-    uint64_t due = bfr_link_step(runner->link);
+    uint64_t due = runner_turn(runner);
     bfr_pipeline_note_progress(runner->pipeline);
     return due;
 }
@@ -135,6 +148,8 @@ static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_
     for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
         struct bfr_port *port = &pipeline->ports[i];
         port->pipeline = pipeline;
+        pthread_mutex_init(&port->inlet_lock, NULL);
+        port->inlet_last = &port->inlet_first;
         port->stage = i < setup->queue_count ? setup->queues[i] : setup->sinks[i - setup->queue_count];
         if (i >= setup->queue_count) {
             bfr_sink_figures_init(&port->figures, pipeline->metrics, bfr_stage_name(port->stage));
@@ -145,6 +160,22 @@ static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_
         port->is_volatile = !is_stable(port->stage);
         behind_stable |= is_stable(port->stage);
     }
+}
+
+static uint32_t pump_make(struct bfr_runner *runner, struct bfr_stage *target, struct bfr_err *err)
+{
+    if (!runner->pipeline->pumps)
+        return BFR_OK;
+    runner->pump = bfr_pump_new(bfr_stage_name(target), runner->pipeline->clock, pump_turn, runner);
+    return runner->pump != NULL ? BFR_OK : no_memory(err);
+}
+
+static uint32_t inlet_make(struct bfr_pipeline *pipeline, struct bfr_port *port, struct bfr_err *err)
+{
+    struct bfr_runner *runner = &pipeline->runners[pipeline->runner_count++];
+    *runner = (struct bfr_runner){.pipeline = pipeline, .inlet = port};
+    port->runner = runner;
+    return pump_make(runner, port->stage, err);
 }
 
 static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
@@ -159,13 +190,15 @@ static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
         port->deliveries = port->entry;
         if (port->entry == NULL)
             return no_memory(err);
+        if (direct && inlet_make(pipeline, port, err) != BFR_OK)
+            return BFR_ENOMEM;
     }
     return BFR_OK;
 }
 
 static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to, uint32_t consumer, struct bfr_err *err)
 {
-    struct bfr_runner *runner = &pipeline->links[pipeline->link_count];
+    struct bfr_runner *runner = &pipeline->runners[pipeline->runner_count];
     struct bfr_port *source = &pipeline->ports[from], *target = &pipeline->ports[to];
     bool to_sink = to >= pipeline->queue_count;
     const struct bfr_queue_vtable *queue = bfr_stage_queue(target->stage);
@@ -191,14 +224,11 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
     if (runner->link == NULL)
         return no_memory(err);
     if (source->reader_count++ == 0)
-        source->reader_first = pipeline->link_count;
+        source->reader_first = pipeline->runner_count;
     target->feeder = runner->link;
     target->deliveries = bfr_link_deliveries(runner->link);
-    pipeline->link_count++;
-    if (!pipeline->pumps)
-        return BFR_OK;
-    runner->pump = bfr_pump_new(bfr_stage_name(target->stage), pipeline->clock, runner_turn, runner);
-    return runner->pump != NULL ? BFR_OK : no_memory(err);
+    pipeline->runner_count++;
+    return pump_make(runner, target->stage, err);
 }
 
 // Queue i feeds queue i + 1; the last queue feeds every sink.
@@ -221,7 +251,7 @@ static uint32_t consumers_tell(struct bfr_pipeline *pipeline, struct bfr_err *er
     for (size_t i = 0; status == BFR_OK && i < pipeline->queue_count; i++) {
         struct bfr_port *port = &pipeline->ports[i];
         for (size_t j = 0; j < port->reader_count; j++)
-            names[j] = bfr_stage_name(bfr_link_target(pipeline->links[port->reader_first + j].link));
+            names[j] = bfr_stage_name(bfr_link_target(pipeline->runners[port->reader_first + j].link));
         const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
         status = queue->consumers(bfr_stage_self(port->stage), names, (uint32_t)port->reader_count, err);
         if (status != BFR_OK)
@@ -272,9 +302,9 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     pipeline->sink_count = setup->sink_count;
     pipeline->pumps = setup->pumps;
     pipeline->ports = calloc(bfr_port_count(pipeline), sizeof *pipeline->ports);
-    pipeline->links = calloc(bfr_port_count(pipeline), sizeof *pipeline->links);
+    pipeline->runners = calloc(bfr_port_count(pipeline), sizeof *pipeline->runners);
 
-    if (pipeline->ports == NULL || pipeline->links == NULL || !books_make(pipeline))
+    if (pipeline->ports == NULL || pipeline->runners == NULL || !books_make(pipeline))
         status = no_memory(err);
     if (status == BFR_OK) {
         ports_fill(pipeline, setup);
@@ -300,15 +330,15 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
 {
     if (pipeline == NULL)
         return;
-    for (size_t i = 0; i < pipeline->link_count; i++) {
-        bfr_pump_free(pipeline->links[i].pump);
-        bfr_link_free(pipeline->links[i].link);
+    for (size_t i = 0; pipeline->runners != NULL && i < pipeline->runner_count; i++) {
+        bfr_pump_free(pipeline->runners[i].pump);
+        bfr_link_free(pipeline->runners[i].link);
     }
     for (size_t i = 0; pipeline->ports != NULL && i < bfr_port_count(pipeline); i++)
         bfr_deliveries_free(pipeline->ports[i].entry);
     bfr_dedup_free(pipeline->dedup);
     bfr_ledger_free(pipeline->ledger);
-    free(pipeline->links);
+    free(pipeline->runners);
     free(pipeline->ports);
     pthread_cond_destroy(&pipeline->changed);
     pthread_mutex_destroy(&pipeline->lock);
@@ -366,8 +396,8 @@ static size_t start_order(const struct bfr_pipeline *pipeline, size_t step)
 
 static uint32_t pumps_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
 {
-    for (size_t i = 0; pipeline->pumps && i < pipeline->link_count; i++) {
-        uint32_t status = bfr_pump_start(pipeline->links[i].pump, err);
+    for (size_t i = 0; pipeline->pumps && i < pipeline->runner_count; i++) {
+        uint32_t status = bfr_pump_start(pipeline->runners[i].pump, err);
         if (status != BFR_OK)
             return status;
     }
@@ -399,8 +429,8 @@ uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
     if (status == BFR_OK)
         status = pumps_start(pipeline, err);
     if (status != BFR_OK) {
-        for (size_t i = 0; i < pipeline->link_count && pipeline->pumps; i++)
-            bfr_pump_stop(pipeline->links[i].pump);
+        for (size_t i = 0; i < pipeline->runner_count && pipeline->pumps; i++)
+            bfr_pump_stop(pipeline->runners[i].pump);
         while (running > 0)
             bfr_stage_stop(pipeline->ports[start_order(pipeline, --running)].stage);
         return status;
@@ -413,8 +443,8 @@ uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
 uint64_t bfr_pipeline_step(struct bfr_pipeline *pipeline)
 {
     uint64_t due = UINT64_MAX;
-    for (size_t i = 0; i < pipeline->link_count; i++) {
-        uint64_t next = runner_turn(&pipeline->links[i]);
+    for (size_t i = 0; i < pipeline->runner_count; i++) {
+        uint64_t next = runner_turn(&pipeline->runners[i]);
         due = next < due ? next : due;
     }
     return due;

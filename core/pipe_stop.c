@@ -35,17 +35,19 @@ static void progress_wait(struct bfr_pipeline *pipeline, uint64_t seen, uint64_t
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-// Until `reached` or the deadline. Without pumps: until nothing is left to do at the clock's present time.
-static void wait_for(struct bfr_pipeline *pipeline, reached_fn reached, uint64_t deadline_ns)
+// Until `reached` or the deadline. `turning`: the pumps are gone and this thread takes their turns. A pipeline built without pumps
+// lives on a clock that nobody moves meanwhile, so it waits only while there is something to do.
+static void wait_for(struct bfr_pipeline *pipeline, reached_fn reached, bool turning, uint64_t deadline_ns)
 {
     for (;;) {
-        uint64_t seen = progress_now(pipeline);
-        if (reached(pipeline) || bfr_clock_now(pipeline->clock) >= deadline_ns)
+        uint64_t seen = progress_now(pipeline), now = bfr_clock_now(pipeline->clock);
+        if (reached(pipeline) || now >= deadline_ns)
             return;
-        if (pipeline->pumps)
-            progress_wait(pipeline, seen, deadline_ns);
-        else if (bfr_pipeline_step(pipeline) > bfr_clock_now(pipeline->clock))
+        if ((turning || !pipeline->pumps) && bfr_pipeline_step(pipeline) <= now)
+            continue;
+        if (reached(pipeline) || !pipeline->pumps)
             return;
+        progress_wait(pipeline, seen, deadline_ns);
     }
 }
 
@@ -75,8 +77,9 @@ static bool volatile_empty(struct bfr_pipeline *pipeline)
 
 static bool links_idle(struct bfr_pipeline *pipeline)
 {
-    for (size_t i = 0; i < pipeline->link_count; i++) {
-        if (bfr_link_in_flight(pipeline->links[i].link) > 0)
+    for (size_t i = 0; i < pipeline->runner_count; i++) {
+        struct bfr_link *link = pipeline->runners[i].link;
+        if (link != NULL && bfr_link_in_flight(link) > 0)
             return false;
     }
     return true;
@@ -205,31 +208,36 @@ static void links_halt(struct bfr_pipeline *pipeline, bool volatile_too)
     for (size_t i = 0; i < pipeline->queue_count; i++) {
         const struct bfr_port *port = &pipeline->ports[i];
         for (size_t j = 0; j < port->reader_count && (volatile_too || !port->is_volatile); j++)
-            bfr_link_halt(pipeline->links[port->reader_first + j].link);
+            bfr_link_halt(pipeline->runners[port->reader_first + j].link);
     }
 }
 
 // Tell the stages to finish. From here on a RETRY says "no time left" and is nobody's fault.
 static void stages_drain(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
 {
-    for (size_t i = 0; i < pipeline->link_count; i++)
-        bfr_link_excuse(pipeline->links[i].link);
+    for (size_t i = 0; i < pipeline->runner_count; i++) {
+        if (pipeline->runners[i].link != NULL)
+            bfr_link_excuse(pipeline->runners[i].link);
+    }
     for (size_t i = 0; i < bfr_port_count(pipeline); i++)
         bfr_stage_drain(pipeline->ports[i].stage, deadline_ns);
 }
 
+// When this returns no put is under way and none will follow, which is what drain demands.
 static void pumps_stop(struct bfr_pipeline *pipeline)
 {
-    for (size_t i = 0; i < pipeline->link_count; i++) {
-        if (pipeline->links[i].pump != NULL)
-            bfr_pump_stop(pipeline->links[i].pump);
+    atomic_store(&pipeline->halted, true);
+    for (size_t i = 0; i < pipeline->runner_count; i++) {
+        if (pipeline->runners[i].pump != NULL)
+            bfr_pump_stop(pipeline->runners[i].pump);
     }
-    (void)bfr_pipeline_step(pipeline); // what was completed after the last turn
 }
 
 // What the intake gave to this stage and never got back: not accepted.
 static void entry_abort(struct bfr_pipeline *pipeline, struct bfr_port *port)
 {
+    if (port->runner != NULL)
+        bfr_direct_turn(port); // halted: refuses what still stands at the inlet
     struct bfr_slot *list = bfr_deliveries_abort(port->entry);
     if (list == NULL)
         return;
@@ -265,14 +273,14 @@ uint64_t bfr_pipeline_stop(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
     if (!atomic_load(&pipeline->started))
         return 0;
     atomic_store(&pipeline->watched, true);
-    wait_for(pipeline, intake_idle, deadline_ns);
+    wait_for(pipeline, intake_idle, false, deadline_ns);
     links_halt(pipeline, false);
-    wait_for(pipeline, volatile_empty, deadline_ns);
+    wait_for(pipeline, volatile_empty, false, deadline_ns);
     links_halt(pipeline, true);
-    wait_for(pipeline, links_idle, deadline_ns);
-    stages_drain(pipeline, deadline_ns);
-    wait_for(pipeline, links_idle, deadline_ns);
+    wait_for(pipeline, links_idle, false, deadline_ns);
     pumps_stop(pipeline);
+    stages_drain(pipeline, deadline_ns);
+    wait_for(pipeline, links_idle, true, deadline_ns);
     for (size_t i = bfr_port_count(pipeline); i > 0; i--)
         port_stop(pipeline, &pipeline->ports[i - 1], &losses);
     bfr_dedup_dismiss(pipeline->dedup, BFR_ANSWER_BUSY, "draining");

@@ -335,7 +335,7 @@ static void test_dismissal_answers_all_who_wait(void **state)
     struct fixture f;
     struct sender senders[40];
     struct bfr_claim *claims[40];
-    char names[40][8];
+    char names[40][16];
     (void)state;
     open_fixture(&f, BFR_ACK_DISK, 100);
     for (int i = 0; i < 40; i++) {

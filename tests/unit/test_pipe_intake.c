@@ -98,7 +98,7 @@ static void test_stable_first_queue_counts_when_it_has_completed(void **state)
 {
     struct rig rig;
     struct rig_sender senders[5];
-    char names[5][8];
+    char names[5][16];
     (void)state;
     rig_init(&rig);
     rig.queue_plugins[0] = &fake_queue_stable;
@@ -252,6 +252,7 @@ static void test_without_a_queue_accepted_when_all_sinks_confirmed(void **state)
     rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
     rig_send(&rig, &first, "t", "a.gz", "one");
     rig_send(&rig, &second, "t", "a.gz", "one");
+    rig_settle(&rig);
     assert_int_equal(rig.sinks[1]->taken, 1);
     assert_int_equal(first.answers + second.answers, 0);
     assert_int_equal(rig_total(&rig).accepted_batches, 0);
@@ -282,10 +283,12 @@ static void test_without_a_queue_nothing_failed_is_kept(void **state)
         open_direct(&rig, 2);
         rig.sinks[1]->answer = cases[i].says;
         rig_send(&rig, &sender, "t", "a.gz", "one");
+        rig_settle(&rig);
         assert_int_equal(sender.answer, cases[i].answer);
         assert_int_equal(rig_total(&rig).accepted_batches + rig_total(&rig).buried_batches, 0);
         rig.sinks[1]->answer = (struct fake_answer){.outcome = BFR_STORED};
         rig_send(&rig, &sender, "t", "a.gz", "two"); // the key is free
+        rig_settle(&rig);
         bool dead = cases[i].says.outcome == BFR_FATAL;
         assert_int_equal(sender.answer, dead ? BFR_ANSWER_BUSY : BFR_ANSWER_ACCEPTED);
         rig_close(&rig);
@@ -304,7 +307,9 @@ static void test_without_a_queue_the_sinks_limit_holds(void **state)
         snprintf(name, sizeof name, "%d.gz", i);
         rig_send(&rig, &senders[i], "t", name, "one");
     }
+    rig_settle(&rig);
     assert_int_equal(rig.sinks[0]->in_flight, 8);
+    assert_int_equal(rig.sinks[0]->puts, 1); // what came together is put together
     assert_int_equal(senders[7].answers, 0);
     assert_int_equal(senders[8].answer, BFR_ANSWER_BUSY);
     fake_sink_complete(rig.sinks[0], BFR_STORED, 0);

@@ -88,9 +88,11 @@ static void fail_each_allocation(size_t queues)
             fake_queue_complete(rig.queues[0], BFR_STORED);
             rig.queues[0]->put_mode = FAKE_PUT_STORE;
         }
+        rig_settle(&rig);
         assert_int_equal(sender.answers, 1);
         if (refused) { // the key is free: other bytes under the name are welcome
             rig_send(&rig, &sender, "t", "a.gz", "two");
+            rig_settle(&rig);
             assert_int_equal(sender.answer, BFR_ANSWER_ACCEPTED);
         }
         rig_settle(&rig);

@@ -270,7 +270,7 @@ static void test_put_that_the_first_queue_never_completes_is_not_accepted(void *
 static void test_direct_batch_that_never_ends_is_answered_busy(void **state)
 {
     struct rig rig;
-    struct rig_sender sender;
+    struct rig_sender sender, late;
     (void)state;
     rig_init(&rig);
     rig.queue_count = 0;
@@ -279,9 +279,13 @@ static void test_direct_batch_that_never_ends_is_answered_busy(void **state)
     rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
     rig.sinks[0]->mute = true;
     rig_send(&rig, &sender, "t", "a.gz", "one");
-    rig_stop(&rig, 1000);
+    rig_settle(&rig);
+    rig_send(&rig, &late, "t", "b.gz", "one"); // still at the inlet
+    rig_stop(&rig, 0);
+    assert_int_equal(rig.sinks[0]->taken, 1);
     assert_int_equal(rig.lost, 0);
     assert_int_equal(sender.answer, BFR_ANSWER_BUSY);
+    assert_int_equal(late.answer, BFR_ANSWER_BUSY);
     rig_close(&rig);
 }
 

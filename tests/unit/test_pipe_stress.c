@@ -86,7 +86,7 @@ static void *send_all(void *arg)
     struct load *load = arg;
     struct rig *rig = &load->stress->rig;
     for (int i = 0; i < BATCHES; i++) {
-        char tenant[8], name[32];
+        char tenant[16], name[32];
         snprintf(tenant, sizeof tenant, "t%d", i % 5);
         snprintf(name, sizeof name, "%d-%d.gz", load->number / 2, i);
         rig_send(rig, &load->senders[i], tenant, name, name);
