@@ -175,11 +175,16 @@ static void reply_in_step(struct bfr_http_connection *connection)
         kill_later(connection);
 }
 
+// Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
+static bool is_followed(const struct bfr_http_connection *connection)
+{
+    return evbuffer_get_length(connection->raw) > 0 || bfr_reader_pending(connection);
+}
+
 // A step says REPLY. `whole`: the request's last byte was read.
 static void reply(struct bfr_http_connection *connection, bool whole)
 {
-    // Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
-    if (!whole || connection->pipelined)
+    if (!whole || is_followed(connection))
         reply_and_end(connection);
     else
         reply_in_step(connection);
@@ -304,7 +309,6 @@ static void begin_request(struct bfr_http_connection *connection)
     loop->active++;
     connection->in_flight = true;
     connection->request = request;
-    connection->pipelined = false;
     request->connection = connection;
     request->peer = connection->peer;
     request->begun_ns = now_of(connection);
@@ -344,7 +348,6 @@ static bool read_head(struct bfr_http_connection *connection)
     const struct bfr_gate *gate = &connection->request->gate;
     // A request without a body is in step, whatever the reply.
     bool whole = !gate->chunked && gate->length == 0;
-    connection->pipelined = whole && (has_raw(connection) || (connection->more && bfr_reader_pending(connection)));
     if (step == BFR_STEP_GO)
         begin_body(connection);
     obey(connection, step, whole);
@@ -353,7 +356,6 @@ static bool read_head(struct bfr_http_connection *connection)
 
 static bool finish_body(struct bfr_http_connection *connection)
 {
-    connection->pipelined = has_raw(connection) || (connection->more && bfr_reader_pending(connection));
     obey(connection, bfr_ingest_finish(connection->request), true);
     return false;
 }
@@ -469,20 +471,12 @@ bool bfr_connection_feed(struct bfr_http_connection *connection)
     return true;
 }
 
-// The answer to a complete request is there.
-static void answer(struct bfr_http_connection *connection)
-{
-    if (!connection->pipelined)
-        connection->pipelined = bfr_reader_pending(connection);
-    reply(connection, true);
-}
-
 void bfr_connection_mail(struct bfr_http_connection *connection)
 {
     bool complete = connection->request->stage == BFR_AT_ANSWER;
     enum bfr_step step = bfr_ingest_resume(connection->request);
     if (complete)
-        answer(connection);
+        reply(connection, true);
     else
         go_on(connection, step, false);
 }
@@ -495,7 +489,7 @@ static void expire_request(struct bfr_http_connection *connection)
     if (step == BFR_STEP_WAIT) // its mail is on the way
         bfr_connection_deadline(connection, after_ms(connection, 1000));
     else if (complete)
-        answer(connection);
+        reply(connection, true);
     else
         reply_and_end(connection);
 }

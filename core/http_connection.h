@@ -41,7 +41,6 @@ struct bfr_http_connection {
     bool busy;            // inside work(): our own changes of the input are not news
     bool in_input;        // below libevent's read callback: evhttp's own follows by itself
     bool more;            // the kernel may hold more bytes
-    bool pipelined;       // bytes came behind the present request
     bool in_flight;       // counted in loop->active
     int fills;            // large reads in this turn
     struct evbuffer *raw; // bytes not looked at yet

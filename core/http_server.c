@@ -50,8 +50,7 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     pthread_cond_init(&shared->deaf, NULL);
     shared->budget = bfr_budget_new(setup->settings->memory.budget, nudge_all, server);
     shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    return shared->budget != NULL && shared->sha256 != NULL &&
-           bfr_figures_init(&shared->figures, setup->metrics, shared);
+    return shared->budget != NULL && shared->sha256 != NULL;
 }
 
 static uint32_t init_loops(struct bfr_http_server *server, struct bfr_err *err)
@@ -116,6 +115,11 @@ uint32_t bfr_http_server_new(const struct bfr_http_setup *setup, struct bfr_http
         status = listen_everywhere(server, err);
     if (status != BFR_OK)
         goto out;
+    // Last, because it cannot be undone: from now on a scrape looks at this server.
+    if (!bfr_figures_init(&server->shared.figures, setup->metrics, &server->shared)) {
+        status = bfr_err_set(err, BFR_ENOMEM, "cannot register the webhook server's metrics");
+        goto out;
+    }
     *out = server;
     server = NULL;
 out:

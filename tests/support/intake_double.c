@@ -40,6 +40,14 @@ void fake_intake_await(struct bfr_pipeline *pipeline, unsigned submitted)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
+unsigned fake_intake_submitted(struct bfr_pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    unsigned submitted = pipeline->submitted;
+    pthread_mutex_unlock(&pipeline->lock);
+    return submitted;
+}
+
 void fake_answer(struct bfr_pipeline *pipeline, uint32_t answer)
 {
     pthread_mutex_lock(&pipeline->lock);

@@ -48,6 +48,7 @@ void fake_intake_init(struct bfr_pipeline *pipeline);
 void fake_intake_fini(struct bfr_pipeline *pipeline); // releases the batches
 void fake_intake_clear(struct bfr_pipeline *pipeline);
 void fake_intake_await(struct bfr_pipeline *pipeline, unsigned submitted); // until so many were submitted
+unsigned fake_intake_submitted(struct bfr_pipeline *pipeline);
 // Answer the one that waits, from the calling thread.
 void fake_answer(struct bfr_pipeline *pipeline, uint32_t answer);
 
