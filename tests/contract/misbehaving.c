@@ -59,6 +59,20 @@ static void *idle(void *arg)
     return NULL;
 }
 
+#ifdef FAULT_LOAD
+static void *rest(void *arg)
+{
+    pause();
+    return arg;
+}
+
+__attribute__((constructor)) static void wake_up(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, rest, NULL);
+}
+#endif
+
 static uint32_t start(void *self, struct bfr_err *err)
 {
     struct me *me = self;

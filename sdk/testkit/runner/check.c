@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ enum { EXIT_FAILED = 1, EXIT_SKIPPED = 77, HARD_LIMIT_FACTOR = 6 };
 
 static int verdict_pipe = -1; // in the child: where the reason goes
 
-static void write_reason(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void write_reason(const char *format, va_list arguments)
 {
     char line[1024];
     vsnprintf(line, sizeof line, format, arguments);
@@ -78,9 +79,24 @@ static bool print_result(const char *promise, bool in_time, int status, const ch
     return in_time && WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EXIT_SKIPPED);
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+// ThreadSanitizer starts a thread of its own beside the first that a process makes. Here it comes before any check
+// counts.
+static void wake_sanitizer(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
 static _Noreturn void run_child(const struct check *check, const struct subject *subject, int to)
 {
     verdict_pipe = to;
+    wake_sanitizer();
     check->run(subject);
     exit(0); // not _exit: the leak checker of a sanitized build runs here
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../src/option_values.h"
-#include "process.h"
 
 // 0: end of text reached within `most` bytes, and only one line.
 static bool is_line(const char *text, size_t most)
@@ -113,19 +112,10 @@ static void options_are_sound(const struct subject *subject)
     }
 }
 
-static void loading_starts_nothing(const struct subject *subject)
-{
-    (void)subject;
-    struct threads threads;
-    threads_list(&threads);
-    must(threads.count == 1, "%zu threads run before create", threads.count - 1);
-}
-
 const struct check descriptor_checks[] = {
     {"descriptor: name, version and summary", identity_is_sound},
     {"descriptor: flags fit the kind", flags_fit_the_kind},
     {"descriptor: required slots are filled", slots_are_filled},
     {"descriptor: option table", options_are_sound},
-    {"descriptor: loading starts nothing", loading_starts_nothing},
     {NULL, NULL},
 };

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "process.h"
+
 typedef const struct bfr_plugin *(*entry_fn)(void);
 
 static const char usage[] =
@@ -65,9 +67,12 @@ static void head_is_ours(const struct bfr_plugin *plugin)
 // First in a child, so that an initialiser that crashes is a line like any other.
 static void loads(const struct subject *subject)
 {
+    struct threads before;
+    threads_list(&before);
     char why[512];
     const struct bfr_plugin *plugin = load(subject->path, why, sizeof why);
     must(plugin != NULL, "%s", why);
+    must(threads_gone(&before, 0), "loading it starts a thread; that belongs into start");
     head_is_ours(plugin);
 }
 
@@ -86,7 +91,7 @@ static unsigned run_all(struct subject *subject)
         [BFR_KIND_AUTH] = auth_checks, [BFR_KIND_QUEUE] = queue_checks, [BFR_KIND_SINK] = sink_checks};
     unsigned failed = run_table(file_checks, subject);
     char why[512];
-    if (!check_run(&(struct check){"file: loads, and its descriptor is of this ABI", loads}, subject) ||
+    if (!check_run(&(struct check){"file: loads quietly, with a descriptor of this ABI", loads}, subject) ||
         (subject->plugin = load(subject->path, why, sizeof why)) == NULL)
         return failed + 1;
     unsigned unsound = run_table(descriptor_checks, subject);
