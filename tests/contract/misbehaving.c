@@ -25,7 +25,7 @@ static struct me only_one;
 static uint32_t create(const struct bfr_host *host, void **out_self, struct bfr_err *err)
 {
     struct me *me = calloc(1, sizeof *me);
-    void *more = malloc(16);
+    void *volatile more = malloc(16); // volatile, or an optimiser leaves the pair out
     if (me == NULL || more == NULL) {
         free(me);
 #ifndef FAULT_CREATE_LEAKS
