@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the pipeline tells others about itself: ready or not, the ledger, the health of its stages. Any thread; reads only.
+// What the pipeline tells others about itself: ready or not, the ledger, the health of its stages. Any thread; reads
+// only.
 #include "pipe_chain.h"
 
 #include <string.h>
@@ -14,11 +15,17 @@ void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out)
         bfr_stage_queue(port->stage)->stats(bfr_stage_self(port->stage), out);
 }
 
+// Batches hardly ever fill a queue to its last byte: it is full when it refuses what commonly comes. This much room
+// stands for that, less in a small queue.
+#define ORDINARY_BATCH_BYTES (UINT64_C(1) << 20)
+
 static bool queue_full(const struct bfr_port *port)
 {
     struct bfr_queue_stats stats;
     bfr_port_stats(port, &stats);
-    return stats.limit_bytes > 0 && stats.used_bytes >= stats.limit_bytes;
+    uint64_t sixteenth = stats.limit_bytes / 16;
+    uint64_t room = sixteenth < ORDINARY_BATCH_BYTES ? sixteenth : ORDINARY_BATCH_BYTES;
+    return stats.limit_bytes > 0 && stats.used_bytes + room > stats.limit_bytes;
 }
 
 static const char *why_unready(struct bfr_pipeline *pipeline)
