@@ -32,7 +32,7 @@ def parse_logfmt(line):
 
 
 # Beside the options, what ThreadSanitizer is to leave out, with the reasons.
-TSAN_OPTIONS = f"second_deadlock_stack=1 suppressions={pathlib.Path(__file__).with_name('tsan.supp')}"
+TSAN_OPTIONS = f"history_size=7 second_deadlock_stack=1 suppressions={pathlib.Path(__file__).with_name('tsan.supp')}"
 
 
 class Build:
