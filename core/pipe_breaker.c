@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The breaker's judgement. Pure; pump thread only.
 //
-// An OUTAGE is the sink's word for "nobody's batches can be stored now", and it may be wrong: a batch that makes the far end
-// time out looks the same. So one batch proves nothing. Two distinct ones do, and of two tenants where there are any,
-// because one tenant's batches may share the fault (its bucket prefix is forbidden). Nothing is charged on suspicion: a
-// batch is charged only once another was stored after it failed, which is what an outage cannot do.
+// An OUTAGE is the sink's word for "nobody's batches can be stored now", and it may be wrong: a batch that makes the
+// far end time out looks the same. So one batch proves nothing. Two distinct ones do, and of two tenants where there
+// are any, because one tenant's batches may share the fault (its bucket prefix is forbidden). Nothing is charged on
+// suspicion: a batch is charged only once another was stored after it failed, which is what an outage cannot do.
 #include "pipe_breaker.h"
 
 #include <string.h>

@@ -29,8 +29,8 @@ enum bfr_blame { BFR_BLAME_FAR_END = 1, BFR_BLAME_BATCH = 2 };
 void bfr_breaker_init(struct bfr_breaker *breaker);
 // The far end answered: it `stored` the batch `batch`, or judged it. Closes the breaker; true when it was open.
 bool bfr_breaker_answer(struct bfr_breaker *breaker, uint64_t batch, bool stored);
-// An attempt ended with OUTAGE. `other_tenants`: deliveries of other tenants are still in flight here, whose result will
-// tell more. Returns enum bfr_blame. May open the breaker.
+// An attempt ended with OUTAGE. `other_tenants`: deliveries of other tenants are still in flight here, whose result
+// will tell more. Returns enum bfr_blame. May open the breaker.
 uint32_t bfr_breaker_outage(struct bfr_breaker *breaker, uint64_t batch, uint64_t tenant, bool other_tenants);
 // No batch is under suspicion: an answer need not name its batch.
 static inline bool bfr_breaker_clean(const struct bfr_breaker *breaker)

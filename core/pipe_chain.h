@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of the pipeline, for the files that make it up: pipe_pipeline.c (build, start), pipe_intake.c and pipe_direct.c
-// (the front), pipe_stop.c (the end), pipe_status.c and pipe_figures.c (what others see). Everything here is fixed once
-// bfr_pipeline_new has returned, except the atomics and what has a lock of its own.
+// The inside of the pipeline, for the files that make it up: pipe_pipeline.c (build), pipe_start.c, pipe_intake.c
+// and pipe_direct.c (the front), pipe_stop.c, pipe_status.c and pipe_figures.c (what others see). Everything here is
+// fixed once bfr_pipeline_new has returned, except the atomics and what has a lock of its own.
 #ifndef BFR_CORE_PIPE_CHAIN_H
 #define BFR_CORE_PIPE_CHAIN_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The window of a link. Pure; pump thread only. The rule is TCP's (RFC 5681), for TCP's reason: a consumer that slows down is
-// met by fewer deliveries at once, not by a longer queue inside it.
+// The window of a link. Pure; pump thread only. The rule is TCP's (RFC 5681), for TCP's reason: a consumer that slows
+// down is met by fewer deliveries at once, not by a longer queue inside it.
 #include "pipe_credit.h"
 
 void bfr_credit_init(struct bfr_credit *credit, uint32_t max)

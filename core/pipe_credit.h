@@ -17,8 +17,8 @@ struct bfr_credit {
 // An unproven consumer is met like one that has just come back: with one batch.
 void bfr_credit_init(struct bfr_credit *credit, uint32_t max);
 void bfr_credit_success(struct bfr_credit *credit);
-// `token` is of the delivery that failed, `newest` of the last one sent: a burst of failures that were in flight together
-// cuts the window once.
+// `token` is of the delivery that failed, `newest` of the last one sent: a burst of failures that were in flight
+// together cuts the window once.
 void bfr_credit_trouble(struct bfr_credit *credit, uint64_t token, uint64_t newest);
 // The consumer is back after an outage: 1, 2, 4, ...
 void bfr_credit_ramp(struct bfr_credit *credit);

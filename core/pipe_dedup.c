@@ -2,59 +2,14 @@
 // The duplicate memory: a hash table in shards, each with its own mutex, called from loops and pumps. No waiter is
 // answered and nobody called while a lock is held: answers are gathered under the lock and given after it.
 //
-// Identity. The pipeline finds a claim again by the batch's key, because the batch that a queue lends may be another object
-// than the one submitted. Key, hash of the bytes and time of arrival together tell it from an earlier batch of the same
-// name whose claim has run out of the window.
-#include "pipe_dedup.h"
+// Identity. The pipeline finds a claim again by the batch's key, because the batch that a queue lends may be another
+// object than the one submitted. Key, hash of the bytes and time of arrival together tell it from an earlier batch of
+// the same name whose claim has run out of the window.
+#include "pipe_dedup_table.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bug.h"
-#include "pipe_key.h"
-
-#define SHARDS 32
-
-// `prev` and `next` link the claim into one list of its shard: `waiting` while someone waits for it, `known` once it is
-// final; a pinned claim nobody waits for is in neither.
-struct bfr_claim {
-    struct bfr_claim *chain; // in its bucket
-    struct bfr_claim *prev, *next;
-    struct bfr_waiter *waiters; // in order of arrival
-    struct bfr_waiter *first;   // the one whose batch it is, while it waits
-    uint64_t hash;
-    uint64_t known_ns;   // monotonic; when it became final
-    int64_t received_ns; // of the batch
-    uint8_t sha256[32];  // of the bytes as sent
-    uint8_t level;       // reached so far
-    uint8_t answer;      // once final, for the same bytes; 0 before
-    bool pending;        // the intake still owns it
-    bool settled_buried; // a dead letter
-    bool conflict;       // a consumer buried it for conflict
-    uint16_t key_size;
-    char key[];
-};
-
-struct list {
-    struct bfr_claim *head, *tail;
-};
-
-struct shard {
-    pthread_mutex_t lock;
-    struct bfr_claim **buckets;
-    size_t bucket_count; // power of two
-    size_t count;
-    struct list waiting, known;
-} __attribute__((aligned(64))); // a cache line each
-
-struct bfr_dedup {
-    struct shard shards[SHARDS];
-    struct bfr_dedup_setup set;
-    struct bfr_hash_seed seed;
-    atomic_size_t count;
-};
 
 // Waiters to be answered once the lock is released.
 struct answers {
@@ -64,119 +19,13 @@ struct answers {
     const char *text;
 };
 
-// --- lists and buckets, under the shard's lock
-
-static void list_append(struct list *list, struct bfr_claim *claim)
-{
-    claim->prev = list->tail;
-    claim->next = NULL;
-    if (list->tail != NULL)
-        list->tail->next = claim;
-    else
-        list->head = claim;
-    list->tail = claim;
-}
-
-static void list_remove(struct list *list, struct bfr_claim *claim)
-{
-    if (claim->prev != NULL)
-        claim->prev->next = claim->next;
-    else
-        list->head = claim->next;
-    if (claim->next != NULL)
-        claim->next->prev = claim->prev;
-    else
-        list->tail = claim->prev;
-    claim->prev = claim->next = NULL;
-}
-
-static struct shard *shard_of(struct bfr_dedup *dedup, uint64_t hash)
-{
-    return &dedup->shards[hash >> 59]; // 32 shards: the top 5 bits; buckets use the low ones
-}
-
-static struct bfr_claim *claim_find(const struct shard *shard, const struct bfr_key *key)
-{
-    struct bfr_claim *claim = shard->buckets[key->hash & (shard->bucket_count - 1)];
-    while (claim != NULL &&
-           (claim->hash != key->hash || claim->key_size != key->size || memcmp(claim->key, key->bytes, key->size) != 0))
-        claim = claim->chain;
-    return claim;
-}
-
-// Longer chains are the only harm when there is no memory to grow.
-static void buckets_grow(struct shard *shard)
-{
-    size_t bucket_count = 2 * shard->bucket_count;
-    struct bfr_claim **buckets = calloc(bucket_count, sizeof(struct bfr_claim *));
-    if (buckets == NULL)
-        return;
-    for (size_t i = 0; i < shard->bucket_count; i++) {
-        struct bfr_claim *claim = shard->buckets[i];
-        while (claim != NULL) {
-            struct bfr_claim *following = claim->chain;
-            struct bfr_claim **head = &buckets[claim->hash & (bucket_count - 1)];
-            claim->chain = *head;
-            *head = claim;
-            claim = following;
-        }
-    }
-    free(shard->buckets);
-    shard->buckets = buckets;
-    shard->bucket_count = bucket_count;
-}
-
-static struct bfr_claim *claim_add(struct bfr_dedup *dedup, struct shard *shard, const struct bfr_key *key)
-{
-    struct bfr_claim *claim = calloc(1, sizeof *claim + key->size);
-    if (claim == NULL)
-        return NULL;
-    claim->hash = key->hash;
-    claim->key_size = (uint16_t)key->size;
-    memcpy(claim->key, key->bytes, key->size);
-    if (shard->count >= shard->bucket_count)
-        buckets_grow(shard);
-    struct bfr_claim **head = &shard->buckets[key->hash & (shard->bucket_count - 1)];
-    claim->chain = *head;
-    *head = claim;
-    shard->count++;
-    atomic_fetch_add_explicit(&dedup->count, 1, memory_order_relaxed);
-    return claim;
-}
-
-// Out of every list and freed. Its waiters must have been taken off.
-static void claim_drop(struct bfr_dedup *dedup, struct shard *shard, struct bfr_claim *claim)
-{
-    bfr_must(claim->waiters == NULL);
-    if (claim->answer != 0)
-        list_remove(&shard->known, claim);
-    struct bfr_claim **at = &shard->buckets[claim->hash & (shard->bucket_count - 1)];
-    while (*at != claim)
-        at = &(*at)->chain;
-    *at = claim->chain;
-    shard->count--;
-    atomic_fetch_sub_explicit(&dedup->count, 1, memory_order_relaxed);
-    free(claim);
-}
-
-// Forget what is older than the window, and the oldest while there are too many.
-static void shard_trim(struct bfr_dedup *dedup, struct shard *shard, uint64_t now)
-{
-    uint64_t window_ns = dedup->set.window_ms * BFR_NS_PER_MS;
-    while (shard->known.head != NULL &&
-           (now - shard->known.head->known_ns >= window_ns ||
-            atomic_load_explicit(&dedup->count, memory_order_relaxed) > dedup->set.max_entries))
-        claim_drop(dedup, shard, shard->known.head);
-}
-
 // --- waiters
 
-static void waiter_add(struct bfr_dedup *dedup, struct shard *shard, struct bfr_claim *claim, struct bfr_waiter *waiter)
+static void waiter_add(struct bfr_dedup_shard *shard, struct bfr_claim *claim, struct bfr_waiter *waiter)
 {
-    (void)dedup;
     struct bfr_waiter **at = &claim->waiters;
     if (claim->waiters == NULL)
-        list_append(&shard->waiting, claim);
+        bfr_claims_append(&shard->waiting, claim);
     while (*at != NULL)
         at = &(*at)->next;
     waiter->next = NULL;
@@ -184,11 +33,12 @@ static void waiter_add(struct bfr_dedup *dedup, struct shard *shard, struct bfr_
     *at = waiter;
 }
 
-static struct answers waiters_take(struct shard *shard, struct bfr_claim *claim, uint32_t answer, const char *text)
+static struct answers waiters_take(struct bfr_dedup_shard *shard, struct bfr_claim *claim, uint32_t answer,
+                                   const char *text)
 {
     struct answers answers = {claim->waiters, claim->first, answer, text};
     if (claim->waiters != NULL)
-        list_remove(&shard->waiting, claim);
+        bfr_claims_remove(&shard->waiting, claim);
     claim->waiters = claim->first = NULL;
     return answers;
 }
@@ -234,30 +84,30 @@ static const char *verdict_text(uint32_t answer)
     return "accepted";
 }
 
-// The claim changed: if it is final now, it becomes known for the window and its waiters are returned.
-static struct answers claim_update(struct bfr_dedup *dedup, struct shard *shard, struct bfr_claim *claim)
+// The claim changed: if it is final now, it becomes known for the window and its waiters are returned. `since_ns`: when
+// the window begins. The claim may be gone afterwards.
+static struct answers claim_update(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim,
+                                   uint64_t since_ns)
 {
     uint32_t verdict = claim_verdict(dedup, claim);
     if (verdict == 0)
         return (struct answers){0};
     struct answers answers = waiters_take(shard, claim, verdict, verdict_text(verdict));
-    if (claim->answer == 0) {
-        claim->known_ns = bfr_clock_now(dedup->set.clock);
-        list_append(&shard->known, claim);
-    }
+    if (claim->answer == 0)
+        bfr_dedup_make_known(dedup, shard, claim, since_ns);
     claim->answer = (uint8_t)verdict;
-    shard_trim(dedup, shard, bfr_clock_now(dedup->set.clock));
+    bfr_dedup_trim(dedup, shard, bfr_clock_now(dedup->set.clock));
     return answers;
 }
 
 // Somebody else's batch has this key already. Answers at once or lets `waiter` wait.
-static struct answers claim_meet(struct bfr_dedup *dedup, struct shard *shard, struct bfr_claim *claim,
-                                 const struct bfr_batch *batch, struct bfr_waiter *waiter)
+static struct answers claim_meet(struct bfr_dedup_shard *shard, struct bfr_claim *claim, const struct bfr_batch *batch,
+                                 struct bfr_waiter *waiter)
 {
     bool same = memcmp(claim->sha256, batch->source_sha256, sizeof claim->sha256) == 0;
     struct answers answers = {.list = waiter, .first = NULL};
     if (same && claim->answer == 0) {
-        waiter_add(dedup, shard, claim, waiter);
+        waiter_add(shard, claim, waiter);
         return (struct answers){0};
     }
     if (same) {
@@ -281,21 +131,21 @@ uint32_t bfr_dedup_claim(struct bfr_dedup *dedup, const struct bfr_batch *batch,
     struct answers answers = {0};
     if (!bfr_key_make(&dedup->seed, batch->tenant, batch->dataset, batch->filename, &key))
         return BFR_CLAIMED_NO_MEMORY;
-    struct shard *shard = shard_of(dedup, key.hash);
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     waiter->next = NULL;
     waiter->owner = shard;
 
     uint32_t claimed = BFR_CLAIMED_KNOWN;
     pthread_mutex_lock(&shard->lock);
-    shard_trim(dedup, shard, bfr_clock_now(dedup->set.clock));
-    struct bfr_claim *claim = claim_find(shard, &key);
+    bfr_dedup_trim(dedup, shard, bfr_clock_now(dedup->set.clock));
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
     if (claim != NULL) {
-        answers = claim_meet(dedup, shard, claim, batch, waiter);
-    } else if ((claim = claim_add(dedup, shard, &key)) != NULL) {
+        answers = claim_meet(shard, claim, batch, waiter);
+    } else if ((claim = bfr_dedup_add(dedup, shard, &key)) != NULL) {
         claim->pending = true;
         claim->received_ns = batch->received_ns;
         memcpy(claim->sha256, batch->source_sha256, sizeof claim->sha256);
-        waiter_add(dedup, shard, claim, waiter);
+        waiter_add(shard, claim, waiter);
         claim->first = waiter;
         *out = claim;
         claimed = BFR_CLAIMED_NEW;
@@ -309,37 +159,38 @@ uint32_t bfr_dedup_claim(struct bfr_dedup *dedup, const struct bfr_batch *batch,
 
 void bfr_dedup_accept(struct bfr_dedup *dedup, struct bfr_claim *claim, uint32_t level)
 {
-    struct shard *shard = shard_of(dedup, claim->hash); // pending: the caller keeps it alive
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, claim->hash); // pending: the caller keeps it alive
     pthread_mutex_lock(&shard->lock);
     bfr_must(claim->pending);
     claim->pending = false;
     if (level > claim->level)
         claim->level = (uint8_t)level;
-    struct answers answers = claim_update(dedup, shard, claim);
+    struct answers answers = claim_update(dedup, shard, claim, bfr_clock_now(dedup->set.clock));
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
 
 void bfr_dedup_fail(struct bfr_dedup *dedup, struct bfr_claim *claim, uint32_t answer, const char *text)
 {
-    struct shard *shard = shard_of(dedup, claim->hash);
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, claim->hash);
     pthread_mutex_lock(&shard->lock);
     bfr_must(claim->pending);
     struct answers answers = waiters_take(shard, claim, answer, text);
-    claim_drop(dedup, shard, claim);
+    bfr_dedup_drop(dedup, shard, claim);
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
 
 // The claim that belongs to this very batch, or NULL. Locks the shard when it returns one.
-static struct bfr_claim *claim_lock(struct bfr_dedup *dedup, const struct bfr_batch *batch, struct shard **out)
+static struct bfr_claim *claim_lock(struct bfr_dedup *dedup, const struct bfr_batch *batch,
+                                    struct bfr_dedup_shard **out)
 {
     struct bfr_key key;
     if (!bfr_key_make(&dedup->seed, batch->tenant, batch->dataset, batch->filename, &key))
         return NULL;
-    struct shard *shard = shard_of(dedup, key.hash);
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = claim_find(shard, &key);
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
     if (claim != NULL && claim->received_ns == batch->received_ns &&
         memcmp(claim->sha256, batch->source_sha256, sizeof claim->sha256) == 0) {
         *out = shard;
@@ -351,26 +202,26 @@ static struct bfr_claim *claim_lock(struct bfr_dedup *dedup, const struct bfr_ba
 
 void bfr_dedup_reach(struct bfr_dedup *dedup, const struct bfr_batch *batch, uint32_t level)
 {
-    struct shard *shard;
+    struct bfr_dedup_shard *shard;
     struct bfr_claim *claim = claim_lock(dedup, batch, &shard);
     if (claim == NULL)
         return;
     if (level > claim->level)
         claim->level = (uint8_t)level;
-    struct answers answers = claim_update(dedup, shard, claim);
+    struct answers answers = claim_update(dedup, shard, claim, bfr_clock_now(dedup->set.clock));
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
 
 void bfr_dedup_bury(struct bfr_dedup *dedup, const struct bfr_batch *batch, uint32_t reason, bool settled)
 {
-    struct shard *shard;
+    struct bfr_dedup_shard *shard;
     struct bfr_claim *claim = claim_lock(dedup, batch, &shard);
     if (claim == NULL)
         return;
     claim->conflict |= reason == BFR_REASON_CONFLICT;
     claim->settled_buried |= settled;
-    struct answers answers = claim_update(dedup, shard, claim);
+    struct answers answers = claim_update(dedup, shard, claim, bfr_clock_now(dedup->set.clock));
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
@@ -381,19 +232,19 @@ void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *d
     struct answers answers = {0};
     if (!bfr_key_make(&dedup->seed, tenant, dataset, filename, &key))
         return;
-    struct shard *shard = shard_of(dedup, key.hash);
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = claim_find(shard, &key);
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
     if (claim != NULL && !claim->pending) {
         answers = waiters_take(shard, claim, BFR_ANSWER_BUSY, "the batch was purged before it was stored");
-        claim_drop(dedup, shard, claim);
+        bfr_dedup_drop(dedup, shard, claim);
     }
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
 
 // Unlink `waiter` if it is in this claim's list.
-static bool waiter_unlink(struct shard *shard, struct bfr_claim *claim, struct bfr_waiter *waiter)
+static bool waiter_unlink(struct bfr_dedup_shard *shard, struct bfr_claim *claim, struct bfr_waiter *waiter)
 {
     struct bfr_waiter **at = &claim->waiters;
     while (*at != NULL && *at != waiter)
@@ -404,7 +255,7 @@ static bool waiter_unlink(struct shard *shard, struct bfr_claim *claim, struct b
     if (claim->first == waiter)
         claim->first = NULL;
     if (claim->waiters == NULL)
-        list_remove(&shard->waiting, claim);
+        bfr_claims_remove(&shard->waiting, claim);
     return true;
 }
 
@@ -413,7 +264,7 @@ static bool waiter_unlink(struct shard *shard, struct bfr_claim *claim, struct b
 bool bfr_dedup_abandon(struct bfr_dedup *dedup, struct bfr_waiter *waiter)
 {
     (void)dedup;
-    struct shard *shard = waiter->owner;
+    struct bfr_dedup_shard *shard = waiter->owner;
     if (shard == NULL)
         return false;
     bool found = false;
@@ -430,8 +281,8 @@ bool bfr_dedup_abandon(struct bfr_dedup *dedup, struct bfr_waiter *waiter)
 
 void bfr_dedup_dismiss(struct bfr_dedup *dedup, uint32_t answer, const char *text)
 {
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &dedup->shards[i];
+    for (size_t i = 0; i < BFR_DEDUP_SHARDS; i++) {
+        struct bfr_dedup_shard *shard = &dedup->shards[i];
         for (;;) {
             struct answers answers = {0};
             pthread_mutex_lock(&shard->lock);
@@ -463,72 +314,19 @@ bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent
     struct bfr_key key;
     if (!bfr_key_make(&dedup->seed, recent->tenant, recent->dataset, recent->filename, &key))
         return true; // no sender can send such a name, so nobody will ask for it
-    struct shard *shard = shard_of(dedup, key.hash);
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = claim_find(shard, &key);
-    bool fresh = claim == NULL;
-    if (fresh)
-        claim = claim_add(dedup, shard, &key);
-    if (claim != NULL) {
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    if (claim == NULL)
+        claim = bfr_dedup_add(dedup, shard, &key);
+    bool ok = claim != NULL;
+    if (ok) {
         claim->received_ns = recent->received_ns;
         memcpy(claim->sha256, recent->source_sha256, sizeof claim->sha256);
         claim->level = (uint8_t)level;
         claim->settled_buried = buried;
-        (void)claim_update(dedup, shard, claim); // nobody waits yet
-        // claim_update may have forgotten it at once, when there are too many.
-        if (fresh && shard->known.tail != NULL && shard->known.tail->hash == key.hash)
-            shard->known.tail->known_ns = received_monotonic(dedup->set.clock, recent->received_ns);
+        (void)claim_update(dedup, shard, claim, received_monotonic(dedup->set.clock, recent->received_ns));
     }
     pthread_mutex_unlock(&shard->lock);
-    return claim != NULL;
-}
-
-size_t bfr_dedup_count(struct bfr_dedup *dedup)
-{
-    return atomic_load_explicit(&dedup->count, memory_order_relaxed);
-}
-
-struct bfr_dedup *bfr_dedup_new(const struct bfr_dedup_setup *setup)
-{
-    struct bfr_dedup *dedup = aligned_alloc(64, (sizeof *dedup + 63) / 64 * 64);
-    if (dedup == NULL)
-        return NULL;
-    memset(dedup, 0, sizeof *dedup);
-    dedup->set = *setup;
-    bool ok = bfr_hash_seed_init(&dedup->seed);
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &dedup->shards[i];
-        pthread_mutex_init(&shard->lock, NULL);
-        shard->bucket_count = 16;
-        shard->buckets = calloc(shard->bucket_count, sizeof(struct bfr_claim *));
-        ok = ok && shard->buckets != NULL;
-    }
-    if (!ok) {
-        bfr_dedup_free(dedup);
-        return NULL;
-    }
-    return dedup;
-}
-
-static void chain_free(struct bfr_claim *claim)
-{
-    while (claim != NULL) {
-        struct bfr_claim *following = claim->chain;
-        free(claim);
-        claim = following;
-    }
-}
-
-void bfr_dedup_free(struct bfr_dedup *dedup)
-{
-    if (dedup == NULL)
-        return;
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &dedup->shards[i];
-        for (size_t j = 0; shard->buckets != NULL && j < shard->bucket_count; j++)
-            chain_free(shard->buckets[j]);
-        free(shard->buckets);
-        pthread_mutex_destroy(&shard->lock);
-    }
-    free(dedup);
+    return ok; // nobody waits yet
 }

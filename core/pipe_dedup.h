@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The duplicate memory: which (tenant, dataset, filename) is known with which bytes, and who waits for it.
 //
-// A claim goes through: pending (the intake is putting it, undecided) -> accepted (held, below the configured ack level)
-// -> final (level reached, or buried when the level is sink). Pending and accepted claims are pinned; final ones are
-// known for the window. A batch that is not accepted, or purged, gives its key back.
+// A claim goes through: pending (the intake is putting it, undecided) -> accepted (held, below the configured ack
+// level) -> final (level reached, or buried when the level is sink). Pending and accepted claims are pinned; final ones
+// are known for the window. A batch that is not accepted, or purged, gives its key back.
 #ifndef BFR_CORE_PIPE_DEDUP_H
 #define BFR_CORE_PIPE_DEDUP_H
 

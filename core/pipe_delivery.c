@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deliveries in flight to one stage. Called from loops, pumps and plugin threads; one mutex, taken once per group, never
-// held while calling out.
+// Deliveries in flight to one stage. Called from loops, pumps and plugin threads; one mutex, taken once per group,
+// never held while calling out.
 //
-// A token is a process-wide sequence number (44 bits) and the slot's index (20 bits). The index finds the slot without a
-// search, the sequence number makes a token of the past worthless. Slots are recycled in order of release and only when
-// more than SLACK are free: a plugin that completes through a stale struct then finds token 0, not somebody else's batch.
+// A token is a process-wide sequence number (44 bits) and the slot's index (20 bits). The index finds the slot without
+// a search, the sequence number makes a token of the past worthless. Slots are recycled in order of release and only
+// when more than SLACK are free: a plugin that completes through a stale struct then finds token 0, not somebody else's
+// batch.
 #include "pipe_delivery.h"
 
 #include <pthread.h>

@@ -29,8 +29,8 @@ struct bfr_slot {
     char *text; // copied; NULL when there was none or memory was short
 };
 
-// Called on the thread that completes, with no lock held: `list` has `count` slots, in order, each of which must come back
-// with bfr_deliveries_recycle. [any]
+// Called on the thread that completes, with no lock held: `list` has `count` slots, in order, each of which must come
+// back with bfr_deliveries_recycle. [any]
 typedef void (*bfr_done_fn)(void *arg, struct bfr_slot *list, size_t count);
 
 // `tokens` is shared by all tables of a pipeline, starts at 0 and makes every token unique. At most `limit` are open at
@@ -43,7 +43,8 @@ void bfr_deliveries_free(struct bfr_deliveries *table);
 size_t bfr_deliveries_open(struct bfr_deliveries *table, struct bfr_slot **out, size_t count);
 
 // Offer the slots to the stage. Those it took are gone (slots[i] = NULL; they come back through on_done, perhaps they
-// already have); the others are the caller's again. Returns how many it took. At most BFR_PUT_MAX at once. [loop or pump]
+// already have); the others are the caller's again. Returns how many it took. At most BFR_PUT_MAX at once. [loop or
+// pump]
 #define BFR_PUT_MAX 64
 size_t bfr_deliveries_put(struct bfr_deliveries *table, struct bfr_slot **slots, size_t count, uint64_t now_ns);
 
@@ -57,7 +58,8 @@ void bfr_deliveries_complete(struct bfr_deliveries *table, const struct bfr_comp
 // Not yet recycled. [any]
 size_t bfr_deliveries_count(struct bfr_deliveries *table);
 
-// Visit what is open or not yet recycled, under the table's lock: `visit` calls nothing and returns false to stop. [any]
+// Visit what is open or not yet recycled, under the table's lock: `visit` calls nothing and returns false to stop.
+// [any]
 void bfr_deliveries_visit(struct bfr_deliveries *table, bool (*visit)(void *arg, const struct bfr_slot *slot),
                           void *arg);
 

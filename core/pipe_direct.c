@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pipeline without a queue: the batch goes from the edge to every sink at once and is accepted when all have confirmed. Nothing is
-// kept, retried or counted before that; the sender does the retrying.
+// A pipeline without a queue: the batch goes from the edge to every sink at once and is accepted when all have
+// confirmed. Nothing is kept, retried or counted before that; the sender does the retrying.
 //
-// The loops only leave the batch at the sink's inlet; the sink's pump puts it, in groups, because a sink's put may take a moment and
-// is never called from two threads. Completions arrive on the sinks' threads.
+// The loops only leave the batch at the sink's inlet; the sink's pump puts it, in groups, because a sink's put may take
+// a moment and is never called from two threads. Completions arrive on the sinks' threads.
 #include "pipe_chain.h"
 
 #include <stdlib.h>

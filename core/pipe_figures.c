@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline's metrics. Events count on the spot, lock-free. What must agree with each other - the ledger - and what changes by
-// itself - ages, fill - is written by a collector when somebody scrapes, on his thread.
+// The pipeline's metrics. Events count on the spot, lock-free. What must agree with each other - the ledger - and what
+// changes by itself - ages, fill - is written by a collector when somebody scrapes, on his thread.
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,8 +101,8 @@ static const struct {
     {PREFIX "buried_bytes", "Bytes of dead letters.", BFR_METRIC_GAUGE, offsetof(struct bfr_ledger_row, buried_bytes)},
 };
 
-// A copy of the rows that get a label of their own; the rest is summed under "other". Rows keep their order for the life of
-// the process, so a tenant never moves from one label to another.
+// A copy of the rows that get a label of their own; the rest is summed under "other". Rows keep their order for the
+// life of the process, so a tenant never moves from one label to another.
 struct rows {
     struct bfr_ledger_row *list;
     size_t count, labels_max;

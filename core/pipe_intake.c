@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The front door: reserves room, claims the key, puts the batch into the first queue, and turns the outcome into an answer. Runs
-// on the loops; completions arrive on the queue's thread, often from inside put. Holds no lock while calling out.
+// The front door: reserves room, claims the key, puts the batch into the first queue, and turns the outcome into an
+// answer. Runs on the loops; completions arrive on the queue's thread, often from inside put. Holds no lock while
+// calling out.
 //
-// A batch under way is a slot of the first queue's delivery table whose item is its claim: that is all the state there is.
+// A batch under way is a slot of the first queue's delivery table whose item is its claim: that is all the state there
+// is.
 #include "pipe_chain.h"
 
 #include <string.h>

@@ -5,8 +5,8 @@
 // mutex is cheaper than what would replace it: counters per thread cannot be read as one consistent moment.
 //
 // Order. A queue may lend a batch to a pump before the thread that put it has booked it as accepted, so "stored" can be
-// booked first. The row's `held` is then short by that batch for a moment. Each move keeps the equation by itself, so the
-// books still balance; a snapshot shows the missing acceptance, which is certain to come, as made.
+// booked first. The row's `held` is then short by that batch for a moment. Each move keeps the equation by itself, so
+// the books still balance; a snapshot shows the missing acceptance, which is certain to come, as made.
 #include "pipe_ledger.h"
 
 #include <pthread.h>
@@ -174,11 +174,15 @@ static void book_one(struct bfr_ledger *ledger, const struct bfr_booking *bookin
 
 void bfr_ledger_book(struct bfr_ledger *ledger, const struct bfr_booking *bookings, size_t count)
 {
+    uint64_t hashes[BFR_BOOKINGS_MAX];
+    bfr_must(count <= BFR_BOOKINGS_MAX);
     if (count == 0)
         return;
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = bfr_hash(&ledger->seed, bookings[i].tenant, strlen(bookings[i].tenant));
     pthread_mutex_lock(&ledger->lock);
     for (size_t i = 0; i < count; i++)
-        book_one(ledger, &bookings[i], bfr_hash(&ledger->seed, bookings[i].tenant, strlen(bookings[i].tenant)));
+        book_one(ledger, &bookings[i], hashes[i]);
     pthread_mutex_unlock(&ledger->lock);
 }
 

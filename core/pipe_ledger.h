@@ -37,6 +37,7 @@ void bfr_ledger_free(struct bfr_ledger *ledger);
 bool bfr_ledger_admit(struct bfr_ledger *ledger, const char *tenant);
 
 // All or none are seen by a snapshot; one lock for the group. [any]
+#define BFR_BOOKINGS_MAX 64
 void bfr_ledger_book(struct bfr_ledger *ledger, const struct bfr_booking *bookings, size_t count);
 
 // One moment: the total (tenant NULL), then the tenants in the order in which they first appeared. `visit` runs without

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link's turn: take what was completed, have it judged (pipe_verdict.c), lease while there is credit, put. Runs on the link's
-// pump thread, or on the main thread in tests and at the end; the inbox is the only thing other threads touch. The lock
-// guards the inbox alone and is never held while a plugin is called.
+// A link's turn: take what was completed, have it judged (pipe_verdict.c), lease while there is credit, put. Runs on
+// the link's pump thread, or on the main thread in tests and at the end; the inbox is the only thing other threads
+// touch. The lock guards the inbox alone and is never held while a plugin is called.
 #include "pipe_link_state.h"
 
 #include <stdlib.h>
@@ -282,6 +282,11 @@ size_t bfr_link_in_flight(struct bfr_link *link)
 bool bfr_link_breaker_open(const struct bfr_link *link)
 {
     return atomic_load(&link->open);
+}
+
+bool bfr_link_fatal(const struct bfr_link *link)
+{
+    return atomic_load(&link->fatal);
 }
 
 void bfr_link_health(struct bfr_link *link, struct bfr_health *out)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link: one queue to one of its consumers. Leases batches, puts them downstream, and ends each lease as the completion
-// says. Free of threads: bfr_link_step is one turn, whoever calls it, one at a time.
+// A link: one queue to one of its consumers. Leases batches, puts them downstream, and ends each lease as the
+// completion says. Free of threads: bfr_link_step is one turn, whoever calls it, one at a time.
 #ifndef BFR_CORE_PIPE_LINK_H
 #define BFR_CORE_PIPE_LINK_H
 
@@ -34,8 +34,8 @@ struct bfr_link_setup {
 struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup); // NULL when memory is short
 void bfr_link_free(struct bfr_link *link);
 
-// One turn: end what was completed, then lease and put what credit allows. Returns when it wants the next turn (monotonic),
-// UINT64_MAX when only a wake-up brings news. [pump]
+// One turn: end what was completed, then lease and put what credit allows. Returns when it wants the next turn
+// (monotonic), UINT64_MAX when only a wake-up brings news. [pump]
 uint64_t bfr_link_step(struct bfr_link *link);
 
 // The target's completions go here.
@@ -54,6 +54,7 @@ void bfr_link_abort(struct bfr_link *link);
 // Figures. [any]
 size_t bfr_link_in_flight(struct bfr_link *link);
 bool bfr_link_breaker_open(const struct bfr_link *link);
+bool bfr_link_fatal(const struct bfr_link *link); // its target gave up for good
 // How the link finds its target; OK with an empty reason when all is well.
 void bfr_link_health(struct bfr_link *link, struct bfr_health *out);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building and starting the pipeline: checks its shape, wires stages, links and pumps, and starts them so that nobody is handed
-// a batch before he can take it. Main thread; the hooks run on the plugins' threads.
+// Building and starting the pipeline: checks its shape, wires stages, links and pumps, and starts them so that nobody
+// is handed a batch before he can take it. Main thread; the hooks run on the plugins' threads.
 #include "pipe_chain.h"
 
 #include <stdlib.h>
@@ -133,15 +133,16 @@ static uint32_t sink_window(const struct bfr_stage *stage)
     return window < SINK_WINDOW_MAX ? window : SINK_WINDOW_MAX;
 }
 
-// What a queue at `index` confirms when it has stored a batch, and 0 when no waiter can be waiting for just that.
+// What a queue at `index` confirms when it has stored a batch, and 0 when nobody can be waiting for that any more.
 static uint32_t queue_level(const struct bfr_pipeline *pipeline, size_t index)
 {
     uint32_t level = is_stable(pipeline->ports[index].stage) ? BFR_ACK_DISK : BFR_ACK_MEMORY;
-    return level >= pipeline->settings.ack ? level : 0;
+    uint32_t wanted = pipeline->settings.ack;
+    return pipeline->entry_level < wanted && wanted <= level ? level : 0;
 }
 
-// Fill the ports. The intake reserves in the queues up to the first stable one: only these are certain to have been reserved
-// for whatever they are given, because what lies behind a stable queue may have been recovered by it.
+// Fill the ports. The intake reserves in the queues up to the first stable one: only these are certain to have been
+// reserved for whatever they are given, because what lies behind a stable queue may have been recovered by it.
 static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_setup *setup)
 {
     bool behind_stable = false;
@@ -343,101 +344,6 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
     pthread_cond_destroy(&pipeline->changed);
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline);
-}
-
-// --- start
-
-struct recovery {
-    struct bfr_pipeline *pipeline;
-    bool short_of_memory;
-};
-
-static void on_recent(void *arg, const struct bfr_recent *recent, bool held, bool buried)
-{
-    struct recovery *recovery = arg;
-    struct bfr_pipeline *pipeline = recovery->pipeline;
-    // What is no longer held has been stored; what a queue still holds after a restart survived it.
-    uint32_t level = held || buried ? BFR_ACK_DISK : BFR_ACK_SINK;
-    if (!bfr_dedup_remember(pipeline->dedup, recent, level, buried))
-        recovery->short_of_memory = true;
-    if (!held && !buried)
-        return;
-    if (!bfr_ledger_admit(pipeline->ledger, recent->tenant)) {
-        recovery->short_of_memory = true;
-        return;
-    }
-    const struct bfr_booking booking = {
-        .move = buried ? BFR_MOVE_RECOVERED_BURIED : BFR_MOVE_RECOVERED_HELD,
-        .tenant = recent->tenant,
-        .bytes = recent->body_bytes,
-    };
-    bfr_ledger_book(pipeline->ledger, &booking, 1);
-}
-
-static uint32_t queues_recover(struct bfr_pipeline *pipeline, struct bfr_err *err)
-{
-    struct recovery recovery = {pipeline, false};
-    for (size_t i = 0; i < pipeline->queue_count; i++) {
-        struct bfr_stage *stage = pipeline->ports[i].stage;
-        const struct bfr_queue_vtable *queue = bfr_stage_queue(stage);
-        if (BFR_HAS_CALL(queue, recent))
-            queue->recent(bfr_stage_self(stage), on_recent, &recovery);
-    }
-    return recovery.short_of_memory ? no_memory(err) : BFR_OK;
-}
-
-// The order of start: sinks, then queues from last to first, so that whoever starts finds his consumer running.
-static size_t start_order(const struct bfr_pipeline *pipeline, size_t step)
-{
-    if (step < pipeline->sink_count)
-        return pipeline->queue_count + step;
-    return pipeline->queue_count - 1 - (step - pipeline->sink_count);
-}
-
-static uint32_t pumps_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
-{
-    for (size_t i = 0; pipeline->pumps && i < pipeline->runner_count; i++) {
-        uint32_t status = bfr_pump_start(pipeline->runners[i].pump, err);
-        if (status != BFR_OK)
-            return status;
-    }
-    return BFR_OK;
-}
-
-static void warn_volatile(const struct bfr_pipeline *pipeline)
-{
-    for (size_t i = 0; i < pipeline->queue_count; i++) {
-        if (!pipeline->ports[i].is_volatile)
-            return;
-    }
-    if (pipeline->queue_count > 0)
-        bfr_say(BFR_LOG_WARN, "pipeline",
-                "no queue survives a crash: what is accepted and not yet stored is lost with the process", "remedy",
-                "add the stage 'plugin: disk' after the memory stage", NULL);
-}
-
-uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
-{
-    size_t running = 0;
-    uint32_t status = BFR_OK;
-    while (status == BFR_OK && running < bfr_port_count(pipeline)) {
-        status = bfr_stage_start(pipeline->ports[start_order(pipeline, running)].stage, err);
-        running += status == BFR_OK ? 1 : 0;
-    }
-    if (status == BFR_OK)
-        status = queues_recover(pipeline, err);
-    if (status == BFR_OK)
-        status = pumps_start(pipeline, err);
-    if (status != BFR_OK) {
-        for (size_t i = 0; i < pipeline->runner_count && pipeline->pumps; i++)
-            bfr_pump_stop(pipeline->runners[i].pump);
-        while (running > 0)
-            bfr_stage_stop(pipeline->ports[start_order(pipeline, --running)].stage);
-        return status;
-    }
-    warn_volatile(pipeline);
-    atomic_store(&pipeline->started, true);
-    return BFR_OK;
 }
 
 uint64_t bfr_pipeline_step(struct bfr_pipeline *pipeline)

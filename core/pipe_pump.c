@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pump's thread. Holds its lock only to look at its flags, never during a turn. A wake-up costs a signal only when the pump
-// sleeps: while it works, the flag is enough, so a burst of completions wakes it once.
+// A pump's thread. Holds its lock only to look at its flags, never during a turn. A wake-up costs a signal only when
+// the pump sleeps: while it works, the flag is enough, so a burst of completions wakes it once.
 #include "pipe_pump.h"
 
 #include <pthread.h>

@@ -9,8 +9,8 @@
 
 struct bfr_pump;
 
-// `turn` does what there is to do and returns when it wants to be called next (monotonic; UINT64_MAX: only when woken). NULL
-// when memory is short. `name` is the thread's, cut to 15 bytes.
+// `turn` does what there is to do and returns when it wants to be called next (monotonic; UINT64_MAX: only when woken).
+// NULL when memory is short. `name` is the thread's, cut to 15 bytes.
 struct bfr_pump *bfr_pump_new(const char *name, const struct bfr_clock *clock, uint64_t (*turn)(void *arg), void *arg);
 BFR_MUST_CHECK uint32_t bfr_pump_start(struct bfr_pump *pump, struct bfr_err *err);
 // Sticky: a wake-up during a turn makes another turn follow. Before start and after stop it does nothing. [any]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Backoff. Pure but for its own random state; pump thread only.
 //
-// Full jitter (anything between nothing and the exponential bound) spreads the batches of a common failure best: with equal
-// waits they would all come back together and fail together.
+// Full jitter (anything between nothing and the exponential bound) spreads the batches of a common failure best: with
+// equal waits they would all come back together and fail together.
 #include "pipe_retry.h"
 
 #include "clock.h"

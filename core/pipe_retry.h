@@ -14,8 +14,8 @@ struct bfr_retry {
 };
 
 void bfr_retry_init(struct bfr_retry *retry, uint64_t initial_ms, uint64_t max_ms, uint32_t attempts, uint64_t seed);
-// How long to wait after failure number `failures` (1 for the first): full jitter, at least 1 ms, at least what the far end
-// asked for.
+// How long to wait after failure number `failures` (1 for the first): full jitter, at least 1 ms, at least what the far
+// end asked for.
 uint64_t bfr_retry_delay(struct bfr_retry *retry, uint32_t failures, uint64_t retry_after_ms);
 // Is a batch with that many failures of its own to be given up?
 bool bfr_retry_exhausted(const struct bfr_retry *retry, uint32_t failures);

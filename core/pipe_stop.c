@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of the pipeline: close the front, empty what is volatile, let deliveries finish, drain the stages from the front to the
-// back, stop them from the back to the front, and say what is lost. Main thread.
+// The end of the pipeline: close the front, empty what is volatile, let deliveries finish, drain the stages from the
+// front to the back, stop them from the back to the front, and say what is lost. Main thread.
 //
-// Stopping backwards is what lets a late completion still find its queue: a plugin may complete during its own stop, and the lease
-// that it ends belongs to a stage further to the front.
+// Stopping backwards is what lets a late completion still find its queue: a plugin may complete during its own stop,
+// and the lease that it ends belongs to a stage further to the front.
 #include "pipe_chain.h"
 
 #include <stdio.h>
@@ -35,8 +35,8 @@ static void progress_wait(struct bfr_pipeline *pipeline, uint64_t seen, uint64_t
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-// Until `reached` or the deadline. `turning`: the pumps are gone and this thread takes their turns. A pipeline built without pumps
-// lives on a clock that nobody moves meanwhile, so it waits only while there is something to do.
+// Until `reached` or the deadline. `turning`: the pumps are gone and this thread takes their turns. A pipeline built
+// without pumps lives on a clock that nobody moves meanwhile, so it waits only while there is something to do.
 static void wait_for(struct bfr_pipeline *pipeline, reached_fn reached, bool turning, uint64_t deadline_ns)
 {
     for (;;) {
@@ -62,11 +62,21 @@ static bool intake_idle(struct bfr_pipeline *pipeline)
     return true;
 }
 
+// Will nobody take anything out of this queue any more?
+static bool port_hopeless(const struct bfr_pipeline *pipeline, const struct bfr_port *port)
+{
+    for (size_t i = 0; i < port->reader_count; i++) {
+        if (!bfr_link_fatal(pipeline->runners[port->reader_first + i].link))
+            return false;
+    }
+    return true;
+}
+
 static bool volatile_empty(struct bfr_pipeline *pipeline)
 {
     for (size_t i = 0; i < pipeline->queue_count; i++) {
         struct bfr_queue_stats stats;
-        if (!pipeline->ports[i].is_volatile)
+        if (!pipeline->ports[i].is_volatile || port_hopeless(pipeline, &pipeline->ports[i]))
             continue;
         bfr_port_stats(&pipeline->ports[i], &stats);
         if (stats.held_batches > 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a completion means: confirmed, tried again, or given up; charged to the batch or to the far end. Runs on the link's pump
-// thread. Leases are ended in groups: one call to the queue, one lock of the ledger. The ledger changes before a waiter is
-// answered, and a batch is released only after everything that its completion led to is done.
+// What a completion means: confirmed, tried again, or given up; charged to the batch or to the far end. Runs on the
+// link's pump thread. Leases are ended in groups: one call to the queue, one lock of the ledger. The ledger changes
+// before a waiter is answered, and a batch is released only after everything that its completion led to is done.
 #include "pipe_link_state.h"
 
 #include <stdio.h>
@@ -139,8 +139,8 @@ static void judge_charged(struct bfr_link *link, struct verdicts *verdicts, stru
     nack_at(verdicts, slot, failures, now + bfr_retry_delay(&link->retry, failures, slot->retry_after_ms));
 }
 
-// A failure of the far end. While the breaker is open the probes decide, so the batches themselves need not wait; before
-// that, a batch that is alone in its trouble is tried as often as a probe would be.
+// A failure of the far end. While the breaker is open the probes decide, so the batches themselves need not wait;
+// before that, a batch that is alone in its trouble is tried as often as a probe would be.
 static void judge_uncharged(struct bfr_link *link, struct verdicts *verdicts, struct bfr_slot *slot, uint64_t now)
 {
     const struct bfr_lease *lease = slot->item;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timed waits. The injected clock says how long, the machine's monotonic clock measures it, so that setting the wall clock
-// never delays or hurries a pump.
+// Timed waits. The injected clock says how long, the machine's monotonic clock measures it, so that setting the wall
+// clock never delays or hurries a pump.
 #include "pipe_wait.h"
 
 #include <time.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A queue for tests: keeps batches in a list, does what a queue must, and fails on request. A static descriptor each for the
-// volatile and the stable kind; bfr_stage_self of a created stage is a struct fake_queue, whose public members the test
-// reads and sets (under no lock while no other thread runs, else through the functions).
+// A queue for tests: keeps batches in a list, does what a queue must, and fails on request. A static descriptor each
+// for the volatile and the stable kind; bfr_stage_self of a created stage is a struct fake_queue, whose public members
+// the test reads and sets (under no lock while no other thread runs, else through the functions).
 #ifndef BFR_TESTS_FAKE_QUEUE_H
 #define BFR_TESTS_FAKE_QUEUE_H
 

@@ -132,7 +132,7 @@ struct bfr_batch *rig_batch(struct rig *rig, const char *tenant, const char *fil
         .span_count = 1,
         .spans = &span,
     };
-    strncpy((char *)source.source_sha256, body, sizeof source.source_sha256);
+    memcpy(source.source_sha256, body, strnlen(body, sizeof source.source_sha256));
     memcpy(source.stored_sha256, source.source_sha256, sizeof source.stored_sha256);
     atomic_fetch_add(&rig->batches_alive, 1);
     struct bfr_batch *batch = bfr_batch_new(&source, on_body_free, rig);
@@ -144,8 +144,8 @@ static void on_answer(struct bfr_waiter *waiter, uint32_t answer, const char *te
 {
     struct rig_sender *sender = (struct rig_sender *)waiter;
     sender->text = text;
-    atomic_fetch_add(&sender->answers, 1);
     atomic_store(&sender->answer, answer);
+    atomic_fetch_add(&sender->answers, 1); // last: who waits for it may be gone then
 }
 
 void rig_send(struct rig *rig, struct rig_sender *sender, const char *tenant, const char *filename, const char *body)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sink for tests: each delivery gets the outcome that the test decides, at once, from another thread, when the test says so, or
-// never. bfr_stage_self of a created stage is a struct fake_sink.
+// A sink for tests: each delivery gets the outcome that the test decides, at once, from another thread, when the test
+// says so, or never. bfr_stage_self of a created stage is a struct fake_sink.
 #ifndef BFR_TESTS_FAKE_SINK_H
 #define BFR_TESTS_FAKE_SINK_H
 

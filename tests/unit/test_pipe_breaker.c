@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An outage as a whole pipeline sees it: opened, probed, ended; what is charged to whom, and how concurrency comes back.
+// An outage as a whole pipeline sees it: opened, probed, ended; what is charged to whom, and how concurrency comes
+// back.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -9,7 +9,8 @@
 
 #include "pipe_key.h"
 
-// Key 00 01 .. 0f, message 00 01 .. (n - 1): the vectors that come with the algorithm (Aumasson and Bernstein, appendix A).
+// Key 00 01 .. 0f, message 00 01 .. (n - 1): the vectors that come with the algorithm (Aumasson and Bernstein, appendix
+// A).
 static const struct bfr_hash_seed vector_seed = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
 
 static void test_hash_is_siphash_2_4(void **state)

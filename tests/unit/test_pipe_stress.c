@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real pumps, four senders, sinks that answer anything from threads of their own: the ledger balances at every look, every waiter
-// is answered exactly once or never, and at the end nothing is missing. Meant for the thread sanitizer.
+// Real pumps, four senders, sinks that answer anything from threads of their own: the ledger balances at every look,
+// every waiter is answered exactly once or never, and at the end nothing is missing. Meant for the thread sanitizer.
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -201,6 +201,80 @@ static void test_no_queue(void **state)
     rig_close(&stress.rig);
 }
 
+// --- single faults, with the pumps that meet them in the daemon
+
+static void send_some(struct rig *rig, struct rig_sender *senders, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d.gz", i);
+        rig_send(rig, &senders[i], "t", name, name);
+    }
+}
+
+static void test_sink_that_completes_from_another_thread(void **state)
+{
+    struct rig rig;
+    struct rig_sender senders[100];
+    (void)state;
+    rig_init(&rig);
+    rig.settings.ack = BFR_ACK_SINK;
+    rig.pumps = true;
+    rig_create(&rig);
+    rig.sinks[0]->threaded = true;
+    rig_start(&rig);
+    send_some(&rig, senders, 100);
+    for (int i = 0; i < 100; i++) {
+        while (atomic_load(&senders[i].answers) == 0)
+            sched_yield();
+        assert_int_equal(senders[i].answer, BFR_ANSWER_ACCEPTED);
+    }
+    assert_int_equal(rig_total(&rig).stored_batches, 100);
+    rig_close(&rig);
+    assert_int_equal(rig.lost, 0);
+}
+
+static void test_stop_returns_though_a_sink_never_completes(void **state)
+{
+    struct rig rig;
+    struct rig_sender senders[10];
+    (void)state;
+    rig_init(&rig);
+    rig.pumps = true;
+    rig_create(&rig);
+    rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
+    rig.sinks[0]->mute = true;
+    rig_start(&rig);
+    send_some(&rig, senders, 10);
+    rig_stop(&rig, 50);
+    assert_int_equal(rig.lost, 10);
+    assert_int_equal(rig_total(&rig).held_batches, 10);
+    rig_close(&rig);
+}
+
+static void test_retries_go_on_by_themselves(void **state)
+{
+    struct rig rig;
+    struct rig_sender senders[10];
+    (void)state;
+    rig_init(&rig);
+    rig.settings.ack = BFR_ACK_SINK;
+    rig.settings.retry.initial_ms = 1;
+    rig.settings.retry.max_ms = 2;
+    rig.settings.retry.probe_interval_ms = 1;
+    rig.pumps = true;
+    rig_create(&rig);
+    rig.sinks[0]->decide = mixed;
+    rig_start(&rig);
+    send_some(&rig, senders, 10);
+    // Nobody sends, nobody wakes: only the pump's own timer gets every batch to its end.
+    for (int i = 0; i < 10; i++) {
+        while (atomic_load(&senders[i].answers) == 0)
+            sched_yield();
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +282,9 @@ int main(void)
         cmocka_unit_test(test_memory_and_stable_queue_with_two_sinks),
         cmocka_unit_test(test_ack_sink_through_a_memory_queue),
         cmocka_unit_test(test_no_queue),
+        cmocka_unit_test(test_sink_that_completes_from_another_thread),
+        cmocka_unit_test(test_stop_returns_though_a_sink_never_completes),
+        cmocka_unit_test(test_retries_go_on_by_themselves),
     };
     bfr_log_configure(BFR_LOG_ERROR, BFR_LOG_LOGFMT); // warnings are the point here, by the thousand
     return cmocka_run_group_tests(tests, NULL, NULL);
