@@ -114,10 +114,18 @@ void bfr_dedup_make_known(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard
 void bfr_dedup_trim(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, uint64_t now)
 {
     uint64_t window_ns = dedup->set.window_ms * BFR_NS_PER_MS;
-    while (shard->known.head != NULL &&
-           (now - shard->known.head->known_ns >= window_ns ||
-            atomic_load_explicit(&dedup->known, memory_order_relaxed) > dedup->set.max_entries))
-        bfr_dedup_drop(dedup, shard, shard->known.head);
+    // NOLINTBEGIN(clang-analyzer-unix.Malloc): bfr_dedup_drop takes the claim off the list before it frees it
+    for (;;) {
+        struct bfr_claim *oldest = shard->known.head;
+        if (oldest == NULL)
+            return;
+        bool over = atomic_load_explicit(&dedup->known, memory_order_relaxed) > dedup->set.max_entries;
+        if (!over && now - oldest->known_ns < window_ns)
+            return;
+        bfr_must(oldest->answer != 0);
+        bfr_dedup_drop(dedup, shard, oldest);
+    }
+    // NOLINTEND(clang-analyzer-unix.Malloc)
 }
 
 struct bfr_dedup *bfr_dedup_new(const struct bfr_dedup_setup *setup)

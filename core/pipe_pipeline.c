@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building and starting the pipeline: checks its shape, wires stages, links and pumps, and starts them so that nobody
-// is handed a batch before he can take it. Main thread; the hooks run on the plugins' threads.
+// Building the pipeline: checks its shape and wires stages, links and pumps. Starts nothing and never touches a batch.
+// Main thread; the hooks run on the plugins' threads.
 #include "pipe_chain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include <bfr/text.h>
+
 #include "pipe_wait.h"
 
 // Batches in flight into a queue: enough to fill its group commits. They stay in the queue before until it is done.
@@ -121,7 +122,8 @@ static uint32_t check_shape(const struct bfr_pipeline_setup *setup, struct bfr_e
 
 static uint32_t no_memory(struct bfr_err *err)
 {
-    return bfr_err_set(err, BFR_ENOMEM, "pipeline: out of memory");
+    bfr_err_set(err, BFR_ENOMEM, "pipeline: out of memory");
+    return BFR_ENOMEM;
 }
 
 static uint32_t sink_window(const struct bfr_stage *stage)
@@ -245,7 +247,7 @@ static uint32_t links_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
 
 static uint32_t consumers_tell(struct bfr_pipeline *pipeline, struct bfr_err *err)
 {
-    const char **names = calloc(bfr_port_count(pipeline), sizeof *names);
+    const char **names = calloc(pipeline->sink_count + 1, sizeof *names); // one queue, or all sinks
     if (names == NULL)
         return no_memory(err);
     uint32_t status = BFR_OK;
