@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# stranger.sh CMAKE BUILD CC CXX FLAGS: somebody who has nothing but the installed SDK, moved from where it was
+# stranger.sh CMAKE BUILD CC CXX FLAGS DAEMON: somebody who has nothing but the installed SDK, moved from where it was
 # installed, copies the examples, builds one with plain cc and pkg-config, all with CMake, and checks them.
 set -eu
-cmake=$1 build=$2 cc=$3 cxx=$4 flags=$5
+headers=$(cd "$(dirname "$0")/../abi" && pwd)/headers.sh
+cmake=$1 build=$2 cc=$3 cxx=$4 flags=$5 daemon=$6
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -15,6 +16,10 @@ PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 check=$work/moved/bin/bfr-check-plugin
 mkdir "$work/data"
+
+echo "== installed headers, the test kit's too"
+"$headers" "$work/moved/include" "$cc" c c99
+"$headers" "$work/moved/include" "$cxx" c++ c++17
 
 echo "== plain cc and pkg-config"
 ldflags=$(pkg-config --variable=plugin_ldflags bytefreezer-receiver-sdk)
@@ -39,4 +44,20 @@ done
 for name in append slow manifest; do
     find "$work/target/usr" -path "*/bytefreezer-receiver/plugins/$name.so" | grep -q . ||
         { echo "cmake --install did not install $name.so" >&2; exit 1; }
+done
+
+echo "== the daemon finds them by plugin_dir"
+plugins=$(dirname "$(find "$work/target/usr" -name append.so)")
+cat >"$work/config.yaml" <<END
+plugin_dir: $plugins
+ack: sink
+pipeline:
+  - {plugin: append, directory: data, workers: 8}
+  - {plugin: slow, latency_max: 10ms}
+  - {plugin: manifest, file: data/manifest.txt}
+END
+"$daemon" check --config "$work/config.yaml"
+for name in append slow manifest; do
+    "$daemon" plugins check "$plugins/$name.so"
+    "$daemon" plugins info $name --plugin-dir "$plugins"
 done
