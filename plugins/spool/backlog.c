@@ -39,6 +39,7 @@ void bfr_backlog_give_back(struct backlog *backlog, struct backlog_entry *entry,
         bfr_due_push(&backlog->due, &entry->due, not_before_ns);
 }
 
+// Behind its tenant's others: those have waited without having been tried.
 void bfr_backlog_wake(struct backlog *backlog, uint64_t now_ns)
 {
     struct due_entry *due;

@@ -45,7 +45,7 @@ bool bfr_due_reserve(struct due *due, size_t total)
     size_t capacity = due->capacity < 64 ? 64 : due->capacity * 2;
     if (capacity < total)
         capacity = total;
-    struct due_entry **heap = realloc(due->heap, capacity * sizeof *heap);
+    struct due_entry **heap = realloc(due->heap, capacity * sizeof(struct due_entry *));
     if (heap == NULL)
         return false;
     due->heap = heap;

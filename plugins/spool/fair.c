@@ -28,6 +28,7 @@ void bfr_fair_entry_init(struct fair_entry *entry, struct fair_lane *lane, uint6
     entry->bytes = bytes;
 }
 
+// Joins the end of the probe line: whatever comes back from a try has been tried last.
 void bfr_fair_wait(struct fair *fair, struct fair_entry *entry)
 {
     struct fair_lane *lane = entry->lane;
@@ -86,6 +87,7 @@ struct fair_entry *bfr_fair_next(struct fair *fair, uint64_t max_bytes)
             bfr_fair_remove(entry);
             return entry;
         }
+        // Not enough saved up: the deficit stays, the turn passes on.
         lane->in_turn = false;
         list_remove(&lane->in_ready);
         list_push_tail(&fair->ready_lanes, &lane->in_ready);

@@ -32,6 +32,7 @@ static void write_id(const struct held *held, char *out)
     snprintf(out, MEMORY_ID_SIZE, "%012" PRIu64, held->sequence);
 }
 
+// Borrows everything: good while nobody can change the batch's trouble.
 static void fill_letter(const struct held *held, const char *id, struct bfr_letter *out)
 {
     const struct bfr_batch *batch = held->batch;
@@ -65,6 +66,7 @@ static const char *copy_into(char *place, size_t size, const char *text)
     return place;
 }
 
+// Point a text of the copied letter at the copy's own bytes.
 #define COPY(copy, member)                                                                                             \
     ((copy)->letter.member = copy_into((copy)->member, sizeof(copy)->member, (copy)->letter.member))
 
@@ -150,6 +152,7 @@ static uint64_t select_matching(struct list *list, const struct bfr_filter *filt
     return count;
 }
 
+// The batch is in no list: only this thread can change or free it while the host looks at it.
 static void tell(const struct held *held, void (*call)(void *arg, const struct bfr_letter *letter), void *arg)
 {
     char id[MEMORY_ID_SIZE];
@@ -216,6 +219,7 @@ uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dr
     return count;
 }
 
+// Out of every line they wait in. The mutex is held.
 static void take_out_held(struct memory_queue *queue, const struct list *list)
 {
     for (struct list *node = list->next; node != list; node = node->next) {
@@ -240,11 +244,7 @@ static void end(struct memory_queue *queue, struct list *list, void (*gone)(void
                 void *arg)
 {
     tell_all(list, gone, arg);
-    while (!list_empty(list)) {
-        struct held *held = LIST_OWNER(list->next, struct held, link);
-        list_remove(&held->link);
-        bfr_memory_forget(queue, held);
-    }
+    bfr_memory_forget_all(queue, list);
 }
 
 uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool with_held, bool dry_run,

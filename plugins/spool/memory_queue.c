@@ -3,7 +3,6 @@
 // concurrent. Nothing here blocks but the mutex; the host is called (complete, ready, retain, release) only without it.
 #include "memory_queue.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include <bfr/text.h>
@@ -52,13 +51,16 @@ void bfr_memory_forget(struct memory_queue *queue, struct held *held)
     free(held);
 }
 
-static void forget_all(struct memory_queue *queue, struct list *list)
+// Leaves an empty list behind.
+void bfr_memory_forget_all(struct memory_queue *queue, struct list *list)
 {
-    while (!list_empty(list)) {
-        struct held *held = LIST_OWNER(list->next, struct held, link);
-        list_remove(&held->link);
-        bfr_memory_forget(queue, held);
+    struct list *next;
+
+    for (struct list *node = list->next; node != list; node = next) {
+        next = node->next;
+        bfr_memory_forget(queue, LIST_OWNER(node, struct held, link));
     }
+    list_init(list);
 }
 
 static void drop_tenants(struct memory_queue *queue, struct list *list)
@@ -72,8 +74,8 @@ void bfr_memory_free(struct memory_queue *queue)
     drop_tenants(queue, &queue->held);
     drop_tenants(queue, &queue->letters);
     bfr_tenants_free(&queue->tenants);
-    forget_all(queue, &queue->held);
-    forget_all(queue, &queue->letters);
+    bfr_memory_forget_all(queue, &queue->held);
+    bfr_memory_forget_all(queue, &queue->letters);
     for (uint32_t i = 0; i < queue->consumer_count; i++)
         bfr_backlog_free(&queue->backlogs[i]);
     free(queue->backlogs);
@@ -81,6 +83,7 @@ void bfr_memory_free(struct memory_queue *queue)
     free(queue);
 }
 
+// Made without the mutex; what needs the tenant's lanes follows in init_claims.
 static struct held *make_held(const struct memory_queue *queue, const struct bfr_batch *batch)
 {
     struct held *held = calloc(1, sizeof *held + queue->consumer_count * sizeof held->claims[0]);
@@ -139,6 +142,7 @@ static void complete_stored(const struct memory_queue *queue, const struct bfr_d
     struct bfr_completion completions[COMPLETE_AT_ONCE];
     const struct bfr_completion *pointers[COMPLETE_AT_ONCE];
 
+    // In one call: the host wakes each waiting loop once for all of them.
     for (size_t i = 0; i < count; i++) {
         completions[i] = (struct bfr_completion){
             .size = sizeof completions[i], .outcome = BFR_STORED, .token = deliveries[i]->token};
@@ -152,7 +156,7 @@ static void complete_stored(const struct memory_queue *queue, const struct bfr_d
 static size_t put_some(struct memory_queue *queue, const struct bfr_delivery *const *deliveries, size_t count)
 {
     struct held *taken[COMPLETE_AT_ONCE];
-    size_t made = 0;
+    size_t made = 0; // allocated; of these the first `admitted` are held
     size_t admitted = 0;
 
     while (made < count && (taken[made] = make_held(queue, deliveries[made]->batch)) != NULL)
@@ -193,6 +197,7 @@ size_t bfr_memory_put(void *self, const struct bfr_delivery *const *deliveries, 
     return done;
 }
 
+// A probe takes what it takes: one batch is always allowed, and more than one is hardly ever asked for.
 static struct backlog_entry *next_entry(struct backlog *backlog, bool probe, uint64_t max_bytes)
 {
     return probe ? bfr_backlog_probe(backlog) : bfr_backlog_take(backlog, max_bytes);

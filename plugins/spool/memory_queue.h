@@ -84,6 +84,7 @@ void bfr_memory_log_lost_letters(struct memory_queue *queue);
 
 // Between the files of the queue. `held` is in no list and counted nowhere; the mutex is not held.
 void bfr_memory_forget(struct memory_queue *queue, struct held *held);
+void bfr_memory_forget_all(struct memory_queue *queue, struct list *list);
 // Make the waiting claims of a batch leasable. The mutex is held.
 void bfr_memory_offer(struct memory_queue *queue, struct held *held);
 // A body of that size is held from now on; false, and remembered, when there is no room. The mutex is held.

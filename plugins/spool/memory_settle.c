@@ -5,6 +5,7 @@
 
 #include <bfr/text.h>
 
+// What the host holds is the first member of what we hold.
 static struct claim *claim_of(struct bfr_lease *lease)
 {
     return LIST_OWNER(lease, struct claim, lease);
@@ -24,6 +25,7 @@ static void uncount_held(struct memory_queue *queue, const struct held *held)
     queue->held_bytes -= held->batch->body_bytes;
 }
 
+// The mutex is held by the caller in all of these.
 static void move_to_forgotten(struct memory_queue *queue, struct held *held, struct list *forgotten)
 {
     list_remove(&held->link);
@@ -54,15 +56,6 @@ static uint32_t settle_if_done(struct memory_queue *queue, struct held *held, st
     return result;
 }
 
-static void release_forgotten(struct memory_queue *queue, struct list *forgotten)
-{
-    while (!list_empty(forgotten)) {
-        struct held *held = LIST_OWNER(forgotten->next, struct held, link);
-        list_remove(&held->link);
-        bfr_memory_forget(queue, held);
-    }
-}
-
 void bfr_memory_ack(void *self, uint32_t consumer, struct bfr_lease *const *leases, uint32_t count, uint32_t *settled)
 {
     struct memory_queue *queue = self;
@@ -86,7 +79,7 @@ void bfr_memory_ack(void *self, uint32_t consumer, struct bfr_lease *const *leas
     pthread_mutex_unlock(&queue->mutex);
 
     log_not_leased(queue, strays);
-    release_forgotten(queue, &forgotten);
+    bfr_memory_forget_all(queue, &forgotten);
     if (wake)
         queue->host->ready(queue->host);
 }

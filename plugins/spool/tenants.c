@@ -57,6 +57,7 @@ static bool make_room(struct tenants *tenants)
     return true;
 }
 
+// One allocation: the struct, its lanes, its name.
 static struct tenant *make_tenant(struct tenants *tenants, const char *name, uint64_t hash)
 {
     size_t fixed = sizeof(struct tenant) + tenants->lanes * sizeof(struct fair_lane);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes of settlement marks and their file. Written by the commit thread, read at start. A mark is only ever a saving:
+// losing one means that a sink is offered a batch again, never that a batch is lost.
+#include "marks.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint32_t mark_crc(const uint8_t *in, uint64_t nonce)
+{
+    nonce = htole64(nonce);
+    return bfr_crc32c(bfr_crc32c(0, &nonce, sizeof nonce), in, MARK_BYTES - 4);
+}
+
+void bfr_mark_encode(const struct mark *mark, uint64_t nonce, uint8_t out[MARK_BYTES])
+{
+    const uint64_t sequence = htole64(mark->sequence);
+    const uint32_t rest[3] = {htole32(mark->consumer), htole32(mark->state), 0};
+    memcpy(out, &sequence, sizeof sequence);
+    memcpy(out + 8, rest, sizeof rest);
+    const uint32_t crc = htole32(mark_crc(out, nonce));
+    memcpy(out + MARK_BYTES - 4, &crc, sizeof crc);
+}
+
+bool bfr_mark_decode(const uint8_t in[MARK_BYTES], uint64_t nonce, struct mark *out)
+{
+    uint64_t sequence;
+    uint32_t rest[4];
+    memcpy(&sequence, in, sizeof sequence);
+    memcpy(rest, in + 8, sizeof rest);
+    if (le32toh(rest[3]) != mark_crc(in, nonce))
+        return false;
+    *out = (struct mark){le64toh(sequence), le32toh(rest[0]), le32toh(rest[1])};
+    return out->state >= MARK_CONFIRMED && out->state <= MARK_PURGED;
+}
+
+bool bfr_marks_append(struct segment_file *segment, const uint8_t *encoded, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t wrote = pwrite(segment->marks_fd, encoded + done, bytes - done, (off_t)(segment->marks_bytes + done));
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return false;
+        done += (size_t)wrote;
+    }
+    if (fdatasync(segment->marks_fd) != 0)
+        return false;
+    segment->marks_bytes += bytes;
+    return true;
+}
+
+bool bfr_marks_read(struct segment_file *segment, void (*visit)(void *arg, const struct mark *mark), void *arg)
+{
+    uint8_t buffer[MARK_BYTES * 512];
+    segment->marks_bytes = 0;
+    for (;;) {
+        ssize_t got = pread(segment->marks_fd, buffer, sizeof buffer, (off_t)segment->marks_bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return false;
+        size_t at = 0;
+        for (; at + MARK_BYTES <= (size_t)got; at += MARK_BYTES) {
+            struct mark mark;
+            if (bfr_mark_decode(buffer + at, segment->nonce, &mark))
+                visit(arg, &mark);
+        }
+        segment->marks_bytes += at;
+        if (at == 0)
+            return true;
+    }
+}

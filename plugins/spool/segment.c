@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segment files on disk. Writing belongs to the commit thread; reading may happen anywhere. Nothing here logs: errno goes
+// up to whoever decides.
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BLOCK_BYTES 4096u // what a file system gives back at least
+
+void bfr_segment_name(uint64_t id, const char *suffix, char out[SEGMENT_NAME_SIZE])
+{
+    snprintf(out, SEGMENT_NAME_SIZE, "%016" PRIx64 ".%.5s", id, suffix);
+}
+
+bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix)
+{
+    if (strspn(name, "0123456789abcdef") != 16 || name[16] != '.')
+        return false;
+    *id = strtoull(name, NULL, 16);
+    *suffix = name + 17;
+    return *id != 0;
+}
+
+// The file of the new segment: the recycled one under its new name, or a fresh one. -1 with errno.
+static int make_file(int directory, const char *name, uint64_t recycled, uint64_t file_bytes)
+{
+    if (recycled != 0) {
+        char old_name[SEGMENT_NAME_SIZE];
+        bfr_segment_name(recycled, "seg", old_name);
+        int fd = openat(directory, old_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        struct stat stat;
+        if (fd >= 0 && fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == file_bytes &&
+            renameat(directory, old_name, directory, name) == 0)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        (void)unlinkat(directory, old_name, 0);
+    }
+    int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -1;
+    // Where the file system cannot preallocate, a sparse file of the same size does; only the speed differs.
+    if (fallocate(fd, 0, 0, (off_t)file_bytes) == 0)
+        return fd;
+    if ((errno == EOPNOTSUPP || errno == ENOSYS) && ftruncate(fd, (off_t)file_bytes) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    (void)unlinkat(directory, name, 0);
+    errno = saved;
+    return -1;
+}
+
+bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
+                        uint64_t file_bytes)
+{
+    char name[SEGMENT_NAME_SIZE], marks_name[SEGMENT_NAME_SIZE];
+    *segment = (struct segment_file){.id = id, .file_bytes = file_bytes, .fd = -1, .marks_fd = -1};
+    bfr_segment_name(id, "seg", name);
+    bfr_segment_name(id, "done", marks_name);
+    if (getrandom(&segment->nonce, sizeof segment->nonce, 0) != (ssize_t)sizeof segment->nonce)
+        return false;
+    segment->fd = make_file(directory, name, recycled, file_bytes);
+    if (segment->fd < 0)
+        return false;
+    segment->marks_fd = openat(directory, marks_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    const struct segment_header header = {.id = id,
+                                          .nonce = segment->nonce,
+                                          .created_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+                                          .file_bytes = file_bytes};
+    bfr_segment_header_encode(&header, bytes);
+    struct iovec vector = {bytes, sizeof bytes};
+    if (segment->marks_fd >= 0 && bfr_segment_write(segment, &vector, 1, sizeof bytes) && fsync(segment->fd) == 0 &&
+        fsync(segment->marks_fd) == 0 && fsync(directory) == 0) {
+        segment->end_bytes = SEGMENT_HEADER_BYTES;
+        return true;
+    }
+    int saved = errno;
+    bfr_segment_close(segment);
+    bfr_segment_remove(directory, id, false);
+    errno = saved;
+    return false;
+}
+
+bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
+{
+    char name[SEGMENT_NAME_SIZE];
+    *segment = (struct segment_file){.id = id, .fd = -1, .marks_fd = -1};
+    bfr_segment_name(id, "seg", name);
+    segment->fd = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (segment->fd < 0)
+        return false;
+    bfr_segment_name(id, "done", name);
+    segment->marks_fd = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    struct stat stat;
+    errno = 0;
+    if (segment->marks_fd >= 0 && fstat(segment->fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
+        bfr_segment_read(segment, bytes, sizeof bytes, 0) && bfr_segment_header_decode(bytes, &header) &&
+        header.id == id) {
+        segment->nonce = header.nonce;
+        segment->file_bytes = (uint64_t)stat.st_size;
+        segment->end_bytes = (uint64_t)stat.st_size;
+        return true;
+    }
+    int saved = errno;
+    bfr_segment_close(segment);
+    errno = saved;
+    return false;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void bfr_segment_close(struct segment_file *segment)
+{
+    close_fd(&segment->fd);
+    close_fd(&segment->marks_fd);
+}
+
+// Drop `done` bytes from the front of the vectors; returns how many vectors are used up.
+static size_t advance(struct iovec *vectors, size_t count, size_t done)
+{
+    size_t used = 0;
+    while (used < count && done >= vectors[used].iov_len)
+        done -= vectors[used++].iov_len;
+    if (used < count) {
+        vectors[used].iov_base = (char *)vectors[used].iov_base + done;
+        vectors[used].iov_len -= done;
+    }
+    return used;
+}
+
+bool bfr_segment_write(struct segment_file *segment, struct iovec *vectors, size_t count, uint64_t bytes)
+{
+    uint64_t offset = segment->end_bytes;
+    if (offset + bytes > segment->file_bytes) {
+        errno = EFBIG;
+        return false;
+    }
+    while (count > 0) {
+        ssize_t wrote = pwritev(segment->fd, vectors, count > IOV_MAX ? IOV_MAX : (int)count, (off_t)offset);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0) {
+            errno = wrote == 0 ? EIO : errno;
+            return false;
+        }
+        offset += (uint64_t)wrote;
+        size_t used = advance(vectors, count, (size_t)wrote);
+        vectors += used;
+        count -= used;
+    }
+    return true;
+}
+
+bool bfr_segment_sync(struct segment_file *segment)
+{
+    return fdatasync(segment->fd) == 0;
+}
+
+bool bfr_segment_read(const struct segment_file *segment, void *out, size_t size, uint64_t offset)
+{
+    char *at = out;
+    while (size > 0) {
+        ssize_t got = pread(segment->fd, at, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got == 0 ? 0 : errno;
+            return false;
+        }
+        at += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+static bool write_zeros(const struct segment_file *segment, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[BLOCK_BYTES];
+    return from >= to || pwrite(segment->fd, zeros, (size_t)(to - from), (off_t)from) == (ssize_t)(to - from);
+}
+
+bool bfr_segment_punch(struct segment_file *segment, uint64_t from, uint64_t to)
+{
+    uint64_t first = (from + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
+    uint64_t last = to & ~(uint64_t)(BLOCK_BYTES - 1);
+    if (first >= last)
+        return true;
+    // The ragged ends are zeroed, so that a scan finds nothing where there was something.
+    return fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(last - first)) ==
+               0 &&
+           write_zeros(segment, from, first) && write_zeros(segment, last, to);
+}
+
+void bfr_segment_remove(int directory, uint64_t id, bool keep_file)
+{
+    char name[SEGMENT_NAME_SIZE];
+    if (!keep_file) {
+        bfr_segment_name(id, "seg", name);
+        (void)unlinkat(directory, name, 0);
+    }
+    bfr_segment_name(id, "done", name);
+    (void)unlinkat(directory, name, 0);
+    bfr_segment_name(id, "idx", name);
+    (void)unlinkat(directory, name, 0);
+}

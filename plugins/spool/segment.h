@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// One segment file and its marks file on disk: create or recycle, append a group, sync, read back, punch, remove. Knows
+// the files, not the batches in them. A segment is written by one thread; reading is [any].
+#ifndef BFR_SPOOL_SEGMENT_H
+#define BFR_SPOOL_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <bfr/status.h>
+
+#include "record.h"
+
+struct segment_file {
+    uint64_t id;
+    uint64_t nonce;
+    uint64_t file_bytes; // preallocated
+    uint64_t end_bytes;  // where the next record goes
+    int fd;
+    int marks_fd;
+    uint64_t marks_bytes; // length of the marks file that is known to be good
+};
+
+// Names as FORMAT.md has them: "000000000000002a.seg".
+#define SEGMENT_NAME_SIZE 24
+void bfr_segment_name(uint64_t id, const char *suffix, char out[SEGMENT_NAME_SIZE]);
+// False when `name` is not one; *suffix then points into it ("seg", "done", "idx").
+bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix);
+
+// Make segment `id` in the directory, out of `recycled` (an id whose file may be overwritten) or anew when that is 0.
+// Names are durable when it returns, the header is written with the first group. errno is set on failure, and no file of
+// that id is left.
+BFR_MUST_CHECK bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
+                                       uint64_t file_bytes);
+// Open what is there. False: not a segment (errno 0) or not readable (errno).
+BFR_MUST_CHECK bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id);
+void bfr_segment_close(struct segment_file *segment);
+
+// Write `count` vectors, `bytes` in all, at end_bytes, without moving it. errno on failure.
+BFR_MUST_CHECK bool bfr_segment_write(struct segment_file *segment, struct iovec *vectors, size_t count,
+                                      uint64_t bytes);
+BFR_MUST_CHECK bool bfr_segment_sync(struct segment_file *segment);
+
+// Exactly `size` bytes from `offset`; false with errno, 0 for a short file.
+BFR_MUST_CHECK bool bfr_segment_read(const struct segment_file *segment, void *out, size_t size, uint64_t offset);
+
+// Give the whole blocks of [from, to) back to the file system. False: not supported here.
+bool bfr_segment_punch(struct segment_file *segment, uint64_t from, uint64_t to);
+
+// Remove marks and index, and the segment itself unless it is to be recycled. Best effort; needs no space.
+void bfr_segment_remove(int directory, uint64_t id, bool keep_file);
+
+#endif
