@@ -21,6 +21,7 @@ struct auth {
     struct live live;
 };
 
+// The file in force may be another one after a reload: the path is asked for each time.
 static uint32_t read_roster(struct auth *auth, struct roster **out, struct bfr_err *err)
 {
     const char *path = auth->host->config_string(auth->host, "tenants_file");

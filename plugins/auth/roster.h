@@ -44,13 +44,13 @@ struct roster *bfr_roster_new(void); // NULL when memory is short
 void bfr_roster_free(struct roster *roster);
 
 // Filling; all say false when memory is short. The tenant to which datasets and tokens are added is the last one.
-bool bfr_roster_add_tenant(struct roster *roster, const char *account, const char *tenant);
-bool bfr_roster_add_dataset(struct roster *roster, const char *dataset);
+bool bfr_roster_add_tenant(struct roster *roster, const char *account, const char *name);
+bool bfr_roster_add_dataset(struct roster *roster, const char *name);
 bool bfr_roster_add_token(struct roster *roster, const uint8_t hash[ROSTER_HASH_SIZE]);
 
 // Asking. NULL: no such tenant.
-const struct roster_tenant *bfr_roster_find(const struct roster *roster, const char *tenant);
-bool bfr_roster_has_dataset(const struct roster *roster, const struct roster_tenant *tenant, const char *dataset);
+const struct roster_tenant *bfr_roster_find(const struct roster *roster, const char *name);
+bool bfr_roster_has_dataset(const struct roster *roster, const struct roster_tenant *tenant, const char *name);
 // Is it one of this tenant's tokens? The same work and time for every tenant, also for none (NULL).
 bool bfr_roster_owns_token(const struct roster *roster, const struct roster_tenant *tenant,
                            const uint8_t hash[ROSTER_HASH_SIZE]);

@@ -84,6 +84,7 @@ static const char *read_id(struct reader *reader, const yaml_node_t *node, const
     return NULL;
 }
 
+// What the roster could not take for want of memory.
 static void keep(struct reader *reader, bool ok)
 {
     if (!ok)
@@ -126,11 +127,11 @@ static bool parse_hash(const char *text, uint8_t out[ROSTER_HASH_SIZE])
     if (strncmp(text, prefix, sizeof prefix - 1) != 0)
         return false;
     text += sizeof prefix - 1;
-    if (strlen(text) != 2 * ROSTER_HASH_SIZE)
+    if (strlen(text) != (size_t)2 * ROSTER_HASH_SIZE)
         return false;
-    for (size_t i = 0; i < ROSTER_HASH_SIZE; i++) {
-        int high = hex_value(text[2 * i]);
-        int low = hex_value(text[2 * i + 1]);
+    for (size_t i = 0; i < ROSTER_HASH_SIZE; i++, text += 2) {
+        int high = hex_value(text[0]);
+        int low = hex_value(text[1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);
@@ -211,6 +212,7 @@ static void read_tenant(struct reader *reader, const yaml_node_t *node)
         FOUND(reader, node, "'tokens' is missing; list at least one \"sha256:<64 hex digits>\"");
 }
 
+// The document's one key. Only a broken root ends the reading early.
 static void read_root(struct reader *reader, const yaml_node_t *root)
 {
     yaml_node_t *values[KEYS_MAX] = {NULL};

@@ -93,6 +93,7 @@ static size_t take_group(struct fs_pool *pool, const struct bfr_delivery **out)
     return count;
 }
 
+// The mutex is held; the caller calls host->ready after it.
 static bool room_is_wanted(struct fs_pool *pool)
 {
     bool wanted = pool->refused;
@@ -100,6 +101,7 @@ static bool room_is_wanted(struct fs_pool *pool)
     return wanted;
 }
 
+// A worker's life. At stop what is in a group is finished; what waits in the ring is left to bfr_fs_pool_stop.
 static void *work(void *self)
 {
     struct fs_pool *pool = self;

@@ -16,36 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs_group.h"
 #include "fs_sidecar.h"
-
-#define PLACE_TRIES 8
-
-// One directory of the group.
-struct group_dir {
-    const char *tenant;
-    const char *dataset;
-    int fd;                  // -1: could not be opened
-    bool to_settle;          // a name in it must be synced
-    struct fs_result result; // why not, when fd is -1 or the sync failed
-};
-
-// One batch of the group.
-struct group_file {
-    const struct bfr_batch *batch;
-    struct group_dir *dir; // NULL until it is known
-    struct fs_temp data;
-    struct fs_temp sidecar;
-    struct fs_result result;
-};
-
-struct group {
-    struct fs_store *store;
-    int root_fd;
-    size_t file_count;
-    size_t dir_count;
-    struct group_file files[FS_GROUP_MAX];
-    struct group_dir dirs[FS_GROUP_MAX];
-};
 
 bool bfr_fs_store_init(struct fs_store *store, const struct bfr_host *host, const char *directory, bool sidecar)
 {
@@ -82,16 +54,7 @@ static bool is_good(const struct group_file *file)
     return file->result.outcome == BFR_STORED;
 }
 
-static void fail(const struct group *group, struct group_file *file, int error, const char *verb)
-{
-    char path[FS_PATH_SIZE];
-
-    bfr_fs_tree_path(&group->store->tree, file->batch->tenant, file->batch->dataset, file->batch->filename, path);
-    bfr_fs_outage(&file->result, error, verb, path);
-}
-
-// Write.
-
+// The batch's directory, opened once for the whole group.
 static struct group_dir *find_dir(struct group *group, const struct bfr_batch *batch)
 {
     for (size_t i = 0; i < group->dir_count; i++)
@@ -139,124 +102,20 @@ static void write_file(struct group *group, struct group_file *file)
     }
     if (!bfr_fs_temp_create(&file->data, file->dir->fd, &store->names) ||
         !bfr_fs_temp_write(&file->data, batch->spans, batch->span_count)) {
-        fail(group, file, errno, "write");
+        bfr_fs_group_fail(group, file, errno, "write");
         return;
     }
     bfr_fs_temp_begin_sync(&file->data);
     if (store->sidecar && !bfr_fs_sidecar_write(&file->sidecar, file->dir->fd, &store->names, batch))
-        fail(group, file, errno, "write the sidecar of");
+        bfr_fs_group_fail(group, file, errno, "write the sidecar of");
 }
 
-// Sync.
-
+// By now the kernel has been writing for as long as the rest of the group took: this mostly waits for nothing.
 static void sync_file(struct group *group, struct group_file *file)
 {
     if (!bfr_fs_temp_sync(&file->data) || (group->store->sidecar && !bfr_fs_temp_sync(&file->sidecar)))
-        fail(group, file, errno, "sync");
+        bfr_fs_group_fail(group, file, errno, "sync");
 }
-
-// Place.
-
-static void conflict(const struct group *group, struct group_file *file, const uint8_t *standing_sha256)
-{
-    char path[FS_PATH_SIZE];
-    char there[65] = "";
-    char here[65];
-
-    bfr_fs_tree_path(&group->store->tree, file->batch->tenant, file->batch->dataset, file->batch->filename, path);
-    if (standing_sha256 == NULL) {
-        bfr_fs_reject(&file->result, BFR_REASON_CONFLICT,
-                      "'%s' exists and is no regular file; move it away and retry the batch", path);
-        return;
-    }
-    bfr_hex(standing_sha256, 32, there);
-    bfr_hex(file->batch->stored_sha256, 32, here);
-    bfr_fs_reject(&file->result, BFR_REASON_CONFLICT,
-                  "'%s' exists with other bytes: sha256 %s there, %s in this batch; move it away and retry the batch",
-                  path, there, here);
-}
-
-// True when the outcome is known; false: the name is free again.
-static bool judge_standing(struct group *group, struct group_file *file)
-{
-    uint8_t sha256[32];
-
-    switch (bfr_fs_file_compare(file->dir->fd, file->batch->filename, file->batch, sha256)) {
-    case FS_STANDING_SAME:
-        file->dir->to_settle = true;
-        return true;
-    case FS_STANDING_OTHER:
-        conflict(group, file, sha256);
-        return true;
-    case FS_STANDING_STRANGE:
-        conflict(group, file, NULL);
-        return true;
-    case FS_STANDING_GONE:
-        return false;
-    case FS_STANDING_ERROR:
-        break;
-    }
-    fail(group, file, errno, "compare with what stands at");
-    return true;
-}
-
-static void place_data(struct group *group, struct group_file *file)
-{
-    // A reader may consume and delete a file between our finding it and looking into it.
-    for (int i = 0; i < PLACE_TRIES; i++) {
-        if (bfr_fs_temp_place(&file->data, file->dir->fd, file->batch->filename)) {
-            file->dir->to_settle = true;
-            return;
-        }
-        if (errno != EEXIST) {
-            fail(group, file, errno, "rename into");
-            return;
-        }
-        if (judge_standing(group, file))
-            return;
-    }
-    fail(group, file, EEXIST, "rename into");
-}
-
-// False when the outcome is known already.
-static bool place_sidecar(struct group *group, struct group_file *file, bool *out_placed)
-{
-    char path[FS_PATH_SIZE];
-
-    switch (bfr_fs_sidecar_place(&file->sidecar, file->dir->fd, file->batch)) {
-    case FS_SIDECAR_PLACED:
-        *out_placed = true;
-        return true;
-    case FS_SIDECAR_KEPT:
-        return true;
-    case FS_SIDECAR_TAKEN:
-        bfr_fs_tree_path(&group->store->tree, file->batch->tenant, file->batch->dataset, file->batch->filename, path);
-        bfr_fs_reject(&file->result, BFR_REASON_CONFLICT,
-                      "'%s.json' exists and is not the sidecar of this name; move it away and retry the batch", path);
-        return false;
-    case FS_SIDECAR_ERROR:
-        break;
-    }
-    fail(group, file, errno, "place the sidecar of");
-    return false;
-}
-
-static void place_file(struct group *group, struct group_file *file)
-{
-    char name[FS_SIDECAR_NAME_SIZE];
-    bool sidecar_placed = false;
-
-    if (group->store->sidecar && !place_sidecar(group, file, &sidecar_placed))
-        return;
-    place_data(group, file);
-    // Other bytes stand there without a sidecar: ours would describe the wrong ones.
-    if (sidecar_placed && file->result.outcome == BFR_REJECT) {
-        bfr_fs_sidecar_name(file->batch->filename, name);
-        (void)unlinkat(file->dir->fd, name, 0);
-    }
-}
-
-// Settle.
 
 // What stands under a final name is not removed even when this fails: a reader may have it. The retry finds the same
 // bytes there and syncs again.
@@ -274,8 +133,7 @@ static void settle_dir(struct group *group, struct group_dir *dir)
             group->files[i].result = dir->result;
 }
 
-// Report.
-
+// One outage in the group is worth telling, though the rest was stored.
 static void report_health(struct group *group)
 {
     const char *outage = NULL;
@@ -322,7 +180,7 @@ static void store_files(struct group *group)
 {
     for_good(group, write_file);
     for_good(group, sync_file);
-    for_good(group, place_file);
+    for_good(group, bfr_fs_group_place);
     for (size_t i = 0; i < group->dir_count; i++)
         if (group->dirs[i].to_settle)
             settle_dir(group, &group->dirs[i]);

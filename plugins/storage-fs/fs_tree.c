@@ -41,6 +41,7 @@ void bfr_fs_tree_path(const struct fs_tree *tree, const char *tenant, const char
         length += (size_t)snprintf(out + length, FS_PATH_SIZE - length, "/%s", parts[i]);
 }
 
+// The name of a directory is on disk when its parent is synced. -1 with errno.
 static int sync_parent(const char *path)
 {
     char parent[PATH_MAX];
@@ -48,11 +49,9 @@ static int sync_parent(const char *path)
 
     snprintf(parent, sizeof parent, "%s", path);
     slash = strrchr(parent, '/');
-    if (slash == NULL)
-        strcpy(parent, ".");
-    else
+    if (slash != NULL) // "/a" has the parent "/"
         slash[slash == parent ? 1 : 0] = '\0';
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(slash == NULL ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     int status = fsync(fd);
@@ -80,11 +79,10 @@ bool bfr_fs_tree_make_root(struct fs_tree *tree, struct fs_result *result)
 {
     char path[PATH_MAX];
 
-    if (strlen(tree->directory) >= sizeof path) {
+    if (snprintf(path, sizeof path, "%s", tree->directory) >= (int)sizeof path) {
         bfr_fs_outage(result, ENAMETOOLONG, "make directory", tree->directory);
         return false;
     }
-    strcpy(path, tree->directory);
     if (access(path, F_OK) == 0)
         return true;
     for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; *slash++ = '/') {
@@ -150,6 +148,7 @@ static int make_step(int at_fd, const char *name)
     return mkdirat(at_fd, name, DIR_MODE) == 0 || errno == EEXIST ? 0 : -1;
 }
 
+// Whatever is there already is fine, also a link: opening it is what refuses it.
 static int make_both(int root_fd, const char *tenant, const char *dataset)
 {
     if (make_step(root_fd, tenant) != 0)
@@ -216,6 +215,7 @@ static bool settle_name(struct fs_tree *tree, int fd, int parent_fd)
     return true;
 }
 
+// The dataset is remembered only after the tenant above it, so knowing it is enough.
 static bool settle_names(struct fs_tree *tree, int root_fd, const char *tenant, int dataset_fd)
 {
     struct fs_dir_identity identity;
