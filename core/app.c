@@ -124,12 +124,16 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
     if (diag == NULL)
         return BFR_ENOMEM;
     uint32_t status = bfr_assembly_build(&app->assembly, config_path, flags, &app->env, diag);
-    bfr_diag_print(diag, stderr);
-    bfr_diag_free(diag);
+    if (status == BFR_OK && bfr_config_refuse_masks(app->assembly.config, diag) > 0)
+        status = BFR_EINVAL;
     if (status == BFR_OK) {
         app->settings = bfr_config_settings(app->assembly.config);
         bfr_log_configure(app->settings->logging.level, app->settings->logging.format);
+        bfr_diag_log(diag);
+    } else {
+        bfr_diag_print(diag, stderr);
     }
+    bfr_diag_free(diag);
     return status;
 }
 

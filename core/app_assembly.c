@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "plugin_check.h"
 #include "plugin_loader.h"
 
 // What one entry of the configuration came to.
@@ -49,15 +50,14 @@ static const char *kind_rule(uint32_t kind)
     }
 }
 
-static void check_place(const struct part *part, unsigned *last_rank, struct bfr_diag *diag)
+static void check_place(const char *plugin_dir, const struct part *part, unsigned *last_rank, struct bfr_diag *diag)
 {
     const struct bfr_stage_entry *entry = part->entry;
     uint32_t kind = part->plugin->kind;
     if (entry->service != (kind == BFR_KIND_SERVICE)) {
-        bfr_diag_error(diag, entry->place,
-                       "plugin '%s' is of kind %s and does not belong under '%s:'; move it to '%s:'", entry->plugin,
-                       bfr_kind_name(kind), entry->service ? "services" : "pipeline",
-                       entry->service ? "pipeline" : "services");
+        struct bfr_err err = {.size = sizeof err};
+        if (bfr_plugin_refuse_kind(plugin_dir, part->plugin, entry->service ? BFR_KIND_SERVICE : 0, &err) != BFR_OK)
+            bfr_diag_error(diag, entry->place, "%s", err.text);
         return;
     }
     if (entry->service)
@@ -77,7 +77,7 @@ static void check_shape(const struct bfr_config *config, const struct parts *par
     size_t auths = 0, queues = 0, stable = 0, sinks = 0;
     for (size_t i = 0; i < parts->count; i++) {
         const struct part *part = &parts->list[i];
-        check_place(part, &last_rank, diag);
+        check_place(bfr_config_settings(config)->plugin_dir, part, &last_rank, diag);
         auths += part->plugin->kind == BFR_KIND_AUTH;
         queues += part->plugin->kind == BFR_KIND_QUEUE;
         stable += part->plugin->kind == BFR_KIND_QUEUE && (part->plugin->flags & BFR_FLAG_STABLE) != 0;

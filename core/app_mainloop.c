@@ -93,12 +93,13 @@ static void *watch_signals(void *arg)
     sigset_t set;
     fill_signals(&set);
     for (;;) {
-        // Half a second is how late the time limit may be noticed.
+        // Half a second is how late the time limit, and a folded line of the log, may be noticed.
         const struct timespec patience = {0, 500 * 1000 * 1000};
         int signal = sigtimedwait(&set, NULL, &patience);
         if (signal > 0 && note_signal(loop, signal))
             return NULL;
         check_limit(loop);
+        bfr_log_tick();
     }
 }
 

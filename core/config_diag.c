@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config_arena.h"
+#include "log.h"
 
 struct finding {
     struct finding *next; // newest first
@@ -134,17 +135,32 @@ static bool same_finding(const struct finding *a, const struct finding *b)
            a->error == b->error && strcmp(a->text, b->text) == 0;
 }
 
-static void print_finding(const struct finding *finding, FILE *stream)
+// "file:line:col", as far as it is known.
+static void write_place(const struct bfr_place *place, char *out, size_t size)
 {
-    fprintf(stream, "%s:", finding->place.file);
-    if (finding->place.line > 0)
-        fprintf(stream, "%u:", finding->place.line);
-    if (finding->place.line > 0 && finding->place.column > 0)
-        fprintf(stream, "%u:", finding->place.column);
-    fprintf(stream, " %s: %s\n", finding->error ? "error" : "warning", finding->text);
+    if (place->line > 0 && place->column > 0)
+        snprintf(out, size, "%s:%u:%u", place->file, place->line, place->column);
+    else if (place->line > 0)
+        snprintf(out, size, "%s:%u", place->file, place->line);
+    else
+        snprintf(out, size, "%s", place->file);
 }
 
-void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
+static void print_finding(const struct finding *finding, const char *place, void *stream)
+{
+    fprintf(stream, "%s: %s: %s\n", place, finding->error ? "error" : "warning", finding->text);
+}
+
+static void log_finding(const struct finding *finding, const char *place, void *arg)
+{
+    (void)arg;
+    bfr_say(finding->error ? BFR_LOG_ERROR : BFR_LOG_WARN, "config", "finding in the configuration", "at", place,
+            "finding", finding->text, NULL);
+}
+
+// Each finding once, by place. False when memory is too short for it.
+static bool visit_findings(const struct bfr_diag *diag,
+                           void (*visit)(const struct finding *finding, const char *place, void *arg), void *arg)
 {
     struct finding *sorted = calloc(diag->count + 1, sizeof *sorted);
     size_t count = 0;
@@ -153,12 +169,28 @@ void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
     if (count > 1)
         qsort(sorted, count, sizeof *sorted, compare_findings);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !same_finding(&sorted[i - 1], &sorted[i]))
-            print_finding(&sorted[i], stream);
+        char place[4200];
+        if (i > 0 && same_finding(&sorted[i - 1], &sorted[i]))
+            continue;
+        write_place(&sorted[i].place, place, sizeof place);
+        visit(&sorted[i], place, arg);
     }
-    if (diag->lost > 0 || sorted == NULL)
-        fprintf(stream, "configuration: error: out of memory; not every finding could be kept\n");
     free(sorted);
+    return sorted != NULL && diag->lost == 0;
+}
+
+static const char text_lost[] = "out of memory; not every finding could be kept";
+
+void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
+{
+    if (!visit_findings(diag, print_finding, stream))
+        fprintf(stream, "configuration: error: %s\n", text_lost);
+}
+
+void bfr_diag_log(const struct bfr_diag *diag)
+{
+    if (!visit_findings(diag, log_finding, NULL))
+        bfr_say(BFR_LOG_ERROR, "config", text_lost, NULL);
 }
 
 struct bfr_quoted bfr_quote(const char *text)

@@ -27,6 +27,8 @@ size_t bfr_diag_errors(const struct bfr_diag *diag);
 // "file:line:col: error: text" per line, sorted by place, duplicates dropped. Files stand in the order in which they were
 // first named.
 void bfr_diag_print(const struct bfr_diag *diag, FILE *stream);
+// The same as log lines, for a daemon that runs in spite of warnings.
+void bfr_diag_log(const struct bfr_diag *diag);
 
 // A text of the user's for use inside a finding: in single quotes, cut to a readable length, control characters as '?'.
 struct bfr_quoted {
