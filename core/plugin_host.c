@@ -241,5 +241,6 @@ void bfr_host_fill(struct bfr_stage *stage)
         .metric_set = host_metric_set,
         .metric_observe = host_metric_observe,
         .get_extension = host_get_extension,
+        .account = bfr_host_account,
     };
 }

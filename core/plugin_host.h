@@ -36,6 +36,8 @@ void bfr_host_fill(struct bfr_stage *stage);
 void bfr_host_complete(const struct bfr_host *host, const struct bfr_completion *const *completions, size_t count);
 void bfr_host_ready(const struct bfr_host *host);
 void bfr_host_verdict(const struct bfr_host *host, uint64_t ticket, const struct bfr_verdict *verdict);
+void bfr_host_account(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
+                      uint64_t body_bytes);
 
 static inline struct bfr_stage *bfr_host_stage(const struct bfr_host *host)
 {

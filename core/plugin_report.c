@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plugin reports of its work: completions, readiness, verdicts. Checked here, on the thread that calls, then
+// What a plugin reports of its work: completions, readiness, verdicts, account. Checked here, on the thread that calls, then
 // handed to the part of the core that uses the stage. Keeps no state and takes no lock; whether a delivery or a ticket
 // is still open is known only to that part.
 #include "plugin_host.h"
@@ -80,4 +80,18 @@ void bfr_host_verdict(const struct bfr_host *host, uint64_t ticket, const struct
         bfr_stage_misuse(stage, "verdict is NULL");
     else
         stage->hooks.on_verdict(stage->hooks.arg, ticket, verdict);
+}
+
+void bfr_host_account(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
+                      uint64_t body_bytes)
+{
+    struct bfr_stage *stage = bfr_host_stage(host);
+    if (!bfr_stage_works(stage))
+        bfr_stage_misuse(stage, "account outside of start to stop");
+    else if (stage->hooks.on_account == NULL)
+        bfr_stage_misuse(stage, "account from a stage that keeps no batches");
+    else if (tenant == NULL || entry < BFR_ACCOUNT_FOUND_HELD || entry > BFR_ACCOUNT_PURGED_BURIED)
+        bfr_stage_misuse(stage, tenant == NULL ? "account without a tenant" : "account with an unknown entry");
+    else
+        stage->hooks.on_account(stage->hooks.arg, entry, tenant, batches, body_bytes);
 }

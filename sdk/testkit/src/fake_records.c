@@ -12,10 +12,8 @@
 
 void bfr_fake_lines_add(struct bfr_fake_lines *lines, const char *line)
 {
-    char *copy = bfr_fake_grow(NULL, strlen(line) + 1, 1);
-    strcpy(copy, line);
     lines->lines = bfr_fake_grow(lines->lines, lines->count + 1, sizeof *lines->lines);
-    lines->lines[lines->count++] = copy;
+    lines->lines[lines->count++] = bfr_fake_copy(line);
 }
 
 void bfr_fake_breach(struct bfr_fake *fake, const char *format, ...)
@@ -165,8 +163,7 @@ static struct bfr_metric *metric_register(const struct bfr_host *host, uint32_t 
     } else {
         metric = bfr_fake_grow(NULL, 1, sizeof *metric);
         *metric = (struct bfr_metric){.type = type, .next = fake->metrics};
-        metric->name = bfr_fake_grow(NULL, strlen(name) + 1, 1);
-        strcpy(metric->name, name);
+        metric->name = bfr_fake_copy(name);
         fake->metrics = metric;
     }
     pthread_mutex_unlock(&fake->lock);
@@ -264,6 +261,19 @@ static void visit_stages(const struct bfr_host *host, bool (*visit)(void *arg, c
     visit(arg, &stage);
 }
 
+// The books of a fake host are not kept: what a queue finds by itself is seen in its stats.
+static void account(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
+                    uint64_t body_bytes)
+{
+    struct bfr_fake *fake = bfr_fake_of(host);
+    (void)batches;
+    (void)body_bytes;
+    pthread_mutex_lock(&fake->lock);
+    if (tenant == NULL || entry < BFR_ACCOUNT_FOUND_HELD || entry > BFR_ACCOUNT_PURGED_BURIED)
+        bfr_fake_breach(fake, "account with an unknown entry or without a tenant");
+    pthread_mutex_unlock(&fake->lock);
+}
+
 static const void *get_extension(const struct bfr_host *host, const char *id)
 {
     (void)host;
@@ -292,4 +302,5 @@ void bfr_fake_fill_records(struct bfr_host *table)
     table->metric_set = metric_set;
     table->metric_observe = metric_observe;
     table->get_extension = get_extension;
+    table->account = account;
 }

@@ -29,6 +29,15 @@ enum bfr_metric_type {
     BFR_METRIC_HISTOGRAM = 3 /* of seconds, or of counts when the name does not end in _seconds */
 };
 
+/* What a queue did by itself (host->account). Zero is never valid. */
+enum bfr_account_entry {
+    BFR_ACCOUNT_FOUND_HELD = 1,   /* recovered, adopted or imported, waiting for its consumers */
+    BFR_ACCOUNT_FOUND_BURIED = 2, /* the same, a dead letter */
+    BFR_ACCOUNT_BURIED = 3,       /* held before; became a dead letter (damaged, expired) */
+    BFR_ACCOUNT_PURGED_HELD = 4,
+    BFR_ACCOUNT_PURGED_BURIED = 5 /* a dead letter past its age */
+};
+
 struct bfr_metric;
 
 struct bfr_host {
@@ -100,6 +109,12 @@ struct bfr_host {
 
     /* An optional part of the host by its name and revision ("status/1", see ext/), or NULL. [any] */
     const void *(*get_extension)(const struct bfr_host *host, const char *id);
+
+    /* A queue tells the host's books what changed without the host having asked for it: batches found on disk, dead
+     * letters it made or forgot by itself. `entry` is one of enum bfr_account_entry, the figures are sums over
+     * batches of one tenant. For queues. [any, started] */
+    void (*account)(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
+                    uint64_t body_bytes);
 };
 
 #ifdef __cplusplus
