@@ -147,7 +147,7 @@ struct bfr_blocking_sink *bfr_blocking_sink_new(const struct bfr_host *host, uin
         return NULL;
     }
     struct bfr_blocking_sink *pool = calloc(1, sizeof *pool);
-    const struct bfr_delivery **ring = calloc((size_t)workers * WINDOW_PER_WORKER, sizeof *ring);
+    const struct bfr_delivery **ring = calloc((size_t)workers * WINDOW_PER_WORKER, sizeof(struct bfr_delivery *));
     if (pool == NULL || ring == NULL) {
         free(pool);
         free(ring);

@@ -9,7 +9,7 @@
 
 #include "print.h"
 
-enum { MAX_PAIRS = 16 };
+enum { MAX_FIELDS = 2 * 16 }; // keys and values
 
 // The length of `text` (at most `limit` bytes) without an incomplete UTF-8 character at its end. Bytes that are no UTF-8
 // at all are left alone: a path may hold anything, and a log line with it is better than one without.
@@ -71,11 +71,11 @@ struct bfr_number bfr_num(int64_t value)
 
 void bfr_log(const struct bfr_host *host, uint32_t level, const char *message, ...)
 {
-    const char *fields[2 * MAX_PAIRS + 1];
+    const char *fields[MAX_FIELDS + 1];
     size_t count = 0;
     va_list arguments;
     va_start(arguments, message);
-    while (count < 2 * MAX_PAIRS) {
+    while (count < MAX_FIELDS) {
         const char *key = va_arg(arguments, const char *);
         const char *value = key != NULL ? va_arg(arguments, const char *) : NULL;
         if (value == NULL)

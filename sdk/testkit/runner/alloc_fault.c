@@ -93,6 +93,7 @@ static void *count(void *block)
     return block;
 }
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library has other names for them
 EXPORTED void *malloc(size_t size)
 {
     return may_allocate() ? count(__libc_malloc(size)) : NULL;
@@ -141,5 +142,6 @@ EXPORTED int posix_memalign(void **out, size_t alignment, size_t size)
     *out = block;
     return 0;
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 #endif

@@ -73,7 +73,7 @@ struct load {
 static struct load load_new(struct bfr_fake *fake, size_t count)
 {
     static const char *const tenants[] = {"acme", "globex", "initech"};
-    struct load load = {calloc(count, sizeof *load.batches), calloc(count, sizeof *load.tokens), count};
+    struct load load = {calloc(count, sizeof(struct bfr_batch *)), calloc(count, sizeof *load.tokens), count};
     if (load.batches == NULL || load.tokens == NULL)
         fail("out of memory");
     for (size_t i = 0; i < count; i++)

@@ -85,6 +85,9 @@ struct bfr_fake *bfr_fake_of(const struct bfr_host *host);
 // Memory for the test kit's own books; a test that runs out of it ends.
 void *bfr_fake_grow(void *block, size_t count, size_t element_size);
 
+// A copy of `text`; free it.
+char *bfr_fake_copy(const char *text);
+
 void bfr_fake_lines_add(struct bfr_fake_lines *lines, const char *line);
 
 // Record a breach of the contract. With the lock held.

@@ -175,7 +175,7 @@ static put_fn put_of(const struct bfr_plugin *plugin)
 
 size_t bfr_fake_put(struct bfr_fake *fake, const struct bfr_batch *const *batches, size_t count, uint64_t *out_tokens)
 {
-    const struct bfr_delivery **deliveries = bfr_fake_grow(NULL, count + 1, sizeof *deliveries);
+    const struct bfr_delivery **deliveries = bfr_fake_grow(NULL, count + 1, sizeof(struct bfr_delivery *));
     uint64_t *tokens = bfr_fake_grow(NULL, count + 1, sizeof *tokens);
     for (size_t i = 0; i < count; i++) {
         deliveries[i] = add_record(fake, batches[i]);

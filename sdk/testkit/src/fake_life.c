@@ -25,6 +25,12 @@ void *bfr_fake_grow(void *block, size_t count, size_t element_size)
     return grown;
 }
 
+char *bfr_fake_copy(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(bfr_fake_grow(NULL, size, 1), text, size);
+}
+
 struct timespec bfr_fake_deadline(uint32_t timeout_ms)
 {
     struct timespec when;
@@ -56,8 +62,7 @@ struct bfr_fake *bfr_fake_new(const struct bfr_plugin *plugin, const char *stage
     init_locks(fake);
     fake->plugin = plugin;
     fake->state = BFR_FAKE_NEW;
-    fake->stage = bfr_fake_grow(NULL, strlen(stage) + 1, 1);
-    strcpy(fake->stage, stage);
+    fake->stage = bfr_fake_copy(stage);
     fake->table.size = sizeof fake->table;
     fake->table.abi_minor = BFR_ABI_MINOR;
     fake->table.stage = fake->stage;

@@ -166,11 +166,10 @@ static uint32_t set_value(struct bfr_fake_value *value, const char *text, struct
     return parse_value(value->option, text, value, err);
 }
 
-static uint32_t load_fallbacks(struct bfr_fake_values *out, const struct bfr_plugin *plugin, struct bfr_err *err)
+static uint32_t load_fallbacks(struct bfr_fake_values *out, struct bfr_err *err)
 {
-    for (uint32_t i = 0; i < plugin->option_count; i++) {
+    for (size_t i = 0; i < out->count; i++) {
         struct bfr_fake_value *value = &out->values[i];
-        value->option = bfr_fake_option(plugin, i);
         const char *fallback = value->option->fallback;
         uint32_t status = set_value(value, fallback != NULL ? fallback : "", fallback != NULL ? err : NULL);
         if (fallback != NULL && status != BFR_OK)
@@ -218,7 +217,9 @@ uint32_t bfr_fake_values_load(struct bfr_fake_values *out, const struct bfr_plug
         out->count = 0;
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     }
-    uint32_t status = load_fallbacks(out, plugin, err);
+    for (uint32_t i = 0; i < plugin->option_count; i++)
+        out->values[i].option = bfr_fake_option(plugin, i);
+    uint32_t status = load_fallbacks(out, err);
     for (size_t i = 0; i < pair_count && status == BFR_OK; i++)
         status = load_pair(out, pairs[i], err);
     return status == BFR_OK ? finish(out, err) : status;
