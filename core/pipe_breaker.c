@@ -76,8 +76,8 @@ uint32_t bfr_breaker_outage(struct bfr_breaker *breaker, uint64_t batch, uint64_
     struct bfr_suspect *suspect = suspect_find(breaker, batch);
     if (suspect == NULL)
         suspect_add(breaker, batch);
-    else if (suspect->at_fault && !breaker->open && !breaker->one_failed)
-        return BFR_BLAME_BATCH; // and no evidence against the far end
+    else if (suspect->at_fault && !breaker->one_failed)
+        return BFR_BLAME_BATCH; // no evidence against the far end, and so no open breaker either
     evidence_add(breaker, batch, tenant);
     if (breaker->several_failed && (breaker->several_tenants || !other_tenants))
         breaker->open = true;

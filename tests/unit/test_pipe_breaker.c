@@ -184,6 +184,46 @@ static void test_outage_with_attempts_set_buries_nothing(void **state)
     rig_close(&rig);
 }
 
+static struct fake_answer hold(void *arg, const struct bfr_delivery *delivery)
+{
+    (void)arg;
+    (void)delivery;
+    return (struct fake_answer){.outcome = FAKE_SINK_HOLD};
+}
+
+static void test_what_was_in_flight_when_the_breaker_opened_is_not_charged(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.settings.retry.attempts = 1;
+    rig_open(&rig);
+    for (int i = 0; i < 40; i++)
+        send_one(&rig, "warm", i);
+    rig_settle(&rig); // the window is at its limit
+    rig.sinks[0]->decide = hold;
+    for (int i = 0; i < 8; i++)
+        send_one(&rig, i % 2 == 0 ? "a" : "b", i);
+    rig_settle(&rig);
+    assert_int_equal(rig.sinks[0]->in_flight, 8);
+    // Two fail as an outage, the others in its wake without saying so.
+    for (size_t i = 0; i < 2; i++)
+        fake_sink_complete_token(rig.sinks[0], rig.sinks[0]->open[i].delivery.token, &outage);
+    for (size_t i = 2; i < 8; i++)
+        fake_sink_complete_token(rig.sinks[0], rig.sinks[0]->open[i].delivery.token,
+                                 &(struct fake_answer){.outcome = BFR_RETRY});
+    rig.sinks[0]->open_count = 0;
+    rig_settle(&rig);
+    assert_true(breaker_open(&rig));
+    assert_int_equal(rig_total(&rig).buried_batches, 0);
+    assert_int_equal(rig_total(&rig).held_batches, 8);
+    rig.sinks[0]->decide = NULL;
+    rig.sinks[0]->answer = stored;
+    rig_advance_ms(&rig, 2000);
+    assert_int_equal(rig_total(&rig).held_batches, 0);
+    rig_close(&rig);
+}
+
 static void test_concurrency_ramps_after_an_outage(void **state)
 {
     struct rig rig;
@@ -257,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_one_bad_batch_is_not_an_outage_and_is_charged_when_others_pass),
         cmocka_unit_test(test_one_tenants_fault_does_not_stop_the_others),
         cmocka_unit_test(test_outage_with_attempts_set_buries_nothing),
+        cmocka_unit_test(test_what_was_in_flight_when_the_breaker_opened_is_not_charged),
         cmocka_unit_test(test_concurrency_ramps_after_an_outage),
         cmocka_unit_test(test_outage_is_degraded_but_ready),
     };

@@ -186,7 +186,16 @@ static void test_tokens_are_never_used_twice(void **state)
     close_fixture(&f);
 }
 
-static void test_stale_struct_does_not_name_somebody_elses_batch(void **state)
+// One delivery through the sink and back, which is on hold.
+static void pass_one(struct fixture *f)
+{
+    assert_int_equal(put_one(f), 1);
+    f->done = NULL;
+    fake_sink_complete(f->sink, BFR_STORED, 0);
+    bfr_deliveries_recycle(f->table, f->done);
+}
+
+static void test_stale_struct_names_nothing_for_a_long_time(void **state)
 {
     struct fixture f;
     (void)state;
@@ -197,23 +206,44 @@ static void test_stale_struct_does_not_name_somebody_elses_batch(void **state)
     bfr_deliveries_put(f.table, &slot, 1, 0);
     fake_sink_complete(f.sink, BFR_STORED, 0);
     bfr_deliveries_recycle(f.table, f.done);
-    // A hundred deliveries later the struct has still not been handed out again.
-    for (int i = 0; i < 100; i++) {
-        f.done = NULL;
+    for (int i = 0; i < 200; i++) {
         assert_int_equal(put_one(&f), 1);
+        assert_true(kept_too_long->token == 0); // not handed out again while this one is open
+        f.done = NULL;
         fake_sink_complete(f.sink, BFR_STORED, 0);
         bfr_deliveries_recycle(f.table, f.done);
     }
-    assert_int_equal(put_one(&f), 1); // one is out while the stale one is completed
-    size_t before = f.done_count;
     struct capture capture = capture_begin();
     fake_sink_complete_token(f.sink, kept_too_long->token, &(struct fake_answer){.outcome = BFR_STORED});
     char *log = capture_end(&capture);
     assert_non_null(strstr(log, "second or late completion"));
     free(log);
+    close_fixture(&f);
+}
+
+static void test_old_token_does_not_complete_the_slots_next_delivery(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_fixture(&f, 10);
+    f.sink->answer.outcome = FAKE_SINK_HOLD;
+    pass_one(&f);
+    uint64_t old = f.sink->last_token, index = old & 0xfffff;
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(put_one(&f), 1);
+        if ((f.sink->last_token & 0xfffff) == index)
+            break; // the slot is out again
+        f.done = NULL;
+        fake_sink_complete(f.sink, BFR_STORED, 0);
+        bfr_deliveries_recycle(f.table, f.done);
+    }
+    assert_true((f.sink->last_token & 0xfffff) == index);
+    size_t before = f.done_count;
+    fake_sink_complete_token(f.sink, old, &(struct fake_answer){.outcome = BFR_STORED});
     assert_int_equal(f.done_count, before);
     f.done = NULL;
     fake_sink_complete(f.sink, BFR_STORED, 0);
+    assert_int_equal(f.done_count, before + 1);
     bfr_deliveries_recycle(f.table, f.done);
     close_fixture(&f);
 }
@@ -268,7 +298,8 @@ int main(void)
         cmocka_unit_test(test_second_completion_is_the_plugins_bug),
         cmocka_unit_test(test_completed_though_not_taken_stands),
         cmocka_unit_test(test_tokens_are_never_used_twice),
-        cmocka_unit_test(test_stale_struct_does_not_name_somebody_elses_batch),
+        cmocka_unit_test(test_stale_struct_names_nothing_for_a_long_time),
+        cmocka_unit_test(test_old_token_does_not_complete_the_slots_next_delivery),
         cmocka_unit_test(test_limit_holds),
         cmocka_unit_test(test_abort_hands_back_what_never_came_and_refuses_it_later),
     };

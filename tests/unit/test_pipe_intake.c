@@ -274,6 +274,7 @@ static void test_without_a_queue_nothing_failed_is_kept(void **state)
         {{.outcome = BFR_RETRY, .flags = BFR_OUTAGE}, BFR_ANSWER_BUSY},
         {{.outcome = BFR_REJECT, .reason = BFR_REASON_REJECTED}, BFR_ANSWER_BUSY},
         {{.outcome = BFR_REJECT, .reason = BFR_REASON_CONFLICT}, BFR_ANSWER_CONFLICT},
+        {{.outcome = BFR_RETRY, .reason = BFR_REASON_CONFLICT}, BFR_ANSWER_BUSY}, // a reason counts with REJECT alone
         {{.outcome = BFR_FATAL}, BFR_ANSWER_BUSY},
     };
     (void)state;
@@ -391,14 +392,21 @@ static void test_queue_behind_a_stable_one_gets_its_room_from_the_link(void **st
     rig.queues[1]->limit_bytes = 150;
     rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
     rig_send(&rig, &sender, "t", "a.gz", "one");
-    rig_settle(&rig);
     assert_int_equal(sender.answer, BFR_ANSWER_ACCEPTED);
-    rig.queues[1]->put_outcome = BFR_RETRY; // a failed put gives the room back
-    rig_advance_ms(&rig, 1000);
+    assert_int_equal(rig.queues[1]->reserved_bytes, 0); // the intake reserved in the first one alone
+    rig.queues[1]->put_outcome = BFR_RETRY;             // a failed put gives the room back
+    rig_settle(&rig);
+    assert_int_equal(rig.queues[1]->taken, 2);
     assert_int_equal(rig.queues[1]->reserved_bytes, 0);
     rig.queues[1]->put_outcome = 0;
+    rig.queues[1]->put_mode = FAKE_PUT_BUSY; // so does one that is not taken
+    rig_advance_ms(&rig, 60000);
+    assert_int_equal(rig.queues[1]->reserved_bytes, 0);
+    assert_int_equal(fake_queue_held(rig.queues[0]), 2);
+    rig.queues[1]->put_mode = FAKE_PUT_STORE;
     for (int i = 0; i < 20; i++)
         rig_advance_ms(&rig, 60000);
+    assert_int_equal(fake_queue_held(rig.queues[1]), 2);
     assert_int_equal(rig.queues[1]->reserved_bytes, 0);
     assert_int_equal(rig.queues[1]->reserved_lowest, 0);
     assert_int_equal(rig_total(&rig).recovered_batches, 1);
@@ -476,6 +484,35 @@ static void test_recovered_batches_are_booked_known_and_stored(void **state)
     assert_int_equal(rig_total(&rig).accepted_batches, 0);
     rig_close(&rig);
     assert_int_equal(rig.lost, 0); // a stable queue keeps its dead letter
+}
+
+static void test_recovered_batch_answers_at_the_configured_level_only(void **state)
+{
+    struct rig rig;
+    struct rig_sender sender;
+    struct fake_recovered found = {.held = true};
+    (void)state;
+    rig_init(&rig);
+    rig.settings.ack = BFR_ACK_SINK;
+    rig.queue_plugins[0] = &fake_queue_stable;
+    rig_create(&rig);
+    found.batch = rig_batch(&rig, "t", "a.gz", "one");
+    found.recent = (struct bfr_recent){.size = sizeof found.recent,
+                                       .tenant = "t",
+                                       .dataset = "set",
+                                       .filename = "a.gz",
+                                       .body_bytes = RIG_BODY_BYTES,
+                                       .received_ns = found.batch->received_ns};
+    memcpy(found.recent.source_sha256, found.batch->source_sha256, 32);
+    rig.queues[0]->recovered = &found;
+    rig.queues[0]->recovered_count = 1;
+    rig_start(&rig);
+    rig_send(&rig, &sender, "t", "a.gz", "one");
+    assert_int_equal(sender.answers, 0); // on disk, but a 200 means the sink has it
+    rig_settle(&rig);
+    assert_int_equal(sender.answer, BFR_ANSWER_DUPLICATE);
+    assert_int_equal(rig.sinks[0]->taken, 1);
+    rig_close(&rig);
 }
 
 // --- figures
@@ -575,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_queue_behind_a_stable_one_gets_its_room_from_the_link),
         cmocka_unit_test(test_ready_says_why_not),
         cmocka_unit_test(test_recovered_batches_are_booked_known_and_stored),
+        cmocka_unit_test(test_recovered_batch_answers_at_the_configured_level_only),
         cmocka_unit_test(test_metrics_show_the_ledger_and_cap_the_tenants),
         cmocka_unit_test(test_impossible_shapes_are_refused_with_a_way_out),
     };

@@ -211,6 +211,18 @@ static void test_nothing_is_charged_while_open(void **state)
     assert_int_equal(bfr_breaker_outage(&breaker, X, T, ALONE), BFR_BLAME_FAR_END);
 }
 
+static void test_fresh_evidence_of_an_outage_protects_a_suspect(void **state)
+{
+    struct bfr_breaker breaker;
+    (void)state;
+    bfr_breaker_init(&breaker);
+    bfr_breaker_outage(&breaker, X, T, OTHERS);
+    bfr_breaker_answer(&breaker, C, true); // X is at fault from here on
+    bfr_breaker_outage(&breaker, A, T, OTHERS);
+    assert_false(breaker.open);
+    assert_int_equal(bfr_breaker_outage(&breaker, X, T, OTHERS), BFR_BLAME_FAR_END);
+}
+
 static void test_own_success_clears_a_batch(void **state)
 {
     struct bfr_breaker breaker;
@@ -264,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_failing_batch_is_charged_once_another_was_stored),
         cmocka_unit_test(test_a_mere_answer_proves_nothing_against_a_batch),
         cmocka_unit_test(test_nothing_is_charged_while_open),
+        cmocka_unit_test(test_fresh_evidence_of_an_outage_protects_a_suspect),
         cmocka_unit_test(test_own_success_clears_a_batch),
         cmocka_unit_test(test_success_closes_and_says_so_once),
         cmocka_unit_test(test_more_suspects_than_places_forgets_the_oldest),

@@ -64,6 +64,22 @@ static void test_memory_is_emptied_into_the_stable_queue_which_keeps_the_rest(vo
     rig_close(&rig);
 }
 
+static void test_stable_queue_passes_nothing_on_while_memory_is_emptied(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.queue_plugins[1] = &fake_queue_stable;
+    rig.queue_count = 2;
+    rig_open(&rig);
+    send_many(&rig, 50);
+    rig_stop(&rig, 1000);
+    assert_int_equal(rig.lost, 0);
+    assert_int_equal(rig.sinks[0]->taken, 0); // time is short, and the disk is safe
+    assert_int_equal(fake_queue_held(rig.queues[1]), 50);
+    rig_close(&rig);
+}
+
 static void test_stable_queue_is_not_emptied_into_the_sinks(void **state)
 {
     struct rig rig;
@@ -294,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_emptied_into_the_sinks),
         cmocka_unit_test(test_memory_is_emptied_into_the_stable_queue_which_keeps_the_rest),
+        cmocka_unit_test(test_stable_queue_passes_nothing_on_while_memory_is_emptied),
         cmocka_unit_test(test_stable_queue_is_not_emptied_into_the_sinks),
         cmocka_unit_test(test_what_is_lost_is_counted_and_twenty_are_named),
         cmocka_unit_test(test_dead_letters_in_memory_are_lost_by_name),
