@@ -184,11 +184,11 @@ static bool queue_is_empty(struct evhttp_bound_socket *bound)
     return poll(&poll_fd, 1, 0) == 0;
 }
 
-bool bfr_listeners_close(struct bfr_listeners *listeners)
+bool bfr_listeners_close(struct bfr_listeners *listeners, bool force)
 {
     size_t kept = 0;
     for (size_t i = 0; i < listeners->count; i++) {
-        if (queue_is_empty(listeners->bound[i]))
+        if (force || queue_is_empty(listeners->bound[i]))
             evhttp_del_accept_socket(listeners->http, listeners->bound[i]);
         else
             listeners->bound[kept++] = listeners->bound[i];

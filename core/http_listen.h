@@ -39,7 +39,8 @@ void bfr_listeners_adopt(struct bfr_listeners *listeners);
 // Do not accept for a moment: descriptors or connections have run out. [loop]
 void bfr_listeners_pause(struct bfr_listeners *listeners, const char *why);
 
-// Close those whose accept queue is empty; true when all are closed. Closing a listener resets what is queued on it. [loop]
-bool bfr_listeners_close(struct bfr_listeners *listeners);
+// Close those whose accept queue is empty, or all with `force`; true when all are closed. Closing a listener resets what is
+// queued on it. [loop]
+bool bfr_listeners_close(struct bfr_listeners *listeners, bool force);
 
 #endif

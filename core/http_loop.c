@@ -13,6 +13,9 @@
 
 #include "bug.h"
 
+// A listener that is paused, or never runs dry, must not hold up the stop.
+#define CLOSE_WAIT_NS BFR_NS_PER_S
+
 #define SPARE_REQUESTS_MAX 64 // about 3 KB each
 
 // ---- requests ----
@@ -107,7 +110,10 @@ static void close_listeners(struct bfr_http_loop *loop)
 {
     if (loop->deaf)
         return;
-    if (!bfr_listeners_close(&loop->listeners)) {
+    uint64_t now = bfr_shared_now(loop->shared);
+    if (loop->close_by_ns == 0)
+        loop->close_by_ns = now + CLOSE_WAIT_NS;
+    if (!bfr_listeners_close(&loop->listeners, now >= loop->close_by_ns)) {
         steer_again(loop, 1000); // what is queued there is accepted first
         return;
     }
@@ -205,7 +211,8 @@ static bool make_base(struct bfr_http_loop *loop)
     if (config == NULL)
         return false;
     // A request turns reading and writing on and off several times; the changelist lets most of that cancel out before it
-    // becomes a system call. Its one danger, descriptors duplicated within a base, does not occur here.
+    // becomes a system call. Its one danger, descriptors duplicated within a base, does not occur here. A removal may reach
+    // the kernel after another loop was given the closed descriptor's number; it finds nothing then, as libevent expects.
     event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
     loop->base = event_base_new_with_config(config);
     event_config_free(config);

@@ -32,10 +32,11 @@ struct bfr_http_loop {
 
     struct bfr_http_request *spare; // requests to be used again
     unsigned spare_count;
-    unsigned active;  // requests between their first byte and the last byte of their reply
-    unsigned orphans; // requests without a connection whose answer is still on its way
-    bool deaf;        // its listeners are closed, and the main thread knows
-    uint32_t cut_off; // requests that finishing ended without a reply
+    unsigned active;      // requests between their first byte and the last byte of their reply
+    unsigned orphans;     // requests without a connection whose answer is still on its way
+    bool deaf;            // its listeners are closed, and the main thread knows
+    uint64_t close_by_ns; // when listeners are closed whatever is queued on them
+    uint32_t cut_off;     // requests that finishing ended without a reply
 };
 
 // Everything but the thread. On failure nothing is left. [main]

@@ -109,7 +109,8 @@ enum bfr_refusal bfr_name_check(const struct bfr_target *target, struct bfr_span
         memcpy(full + size, "--ndjson.gz", strlen("--ndjson.gz"));
         size += strlen("--ndjson.gz");
     }
-    if (size > BFR_FILENAME_MAX)
+    // Once more in what will be stored: completing "a." makes "a..gz".
+    if (size > BFR_FILENAME_MAX || memmem(full, size, "..", 2) != NULL)
         return BFR_REFUSE_FILENAME;
     memcpy(out, full, size);
     out[size] = '\0';

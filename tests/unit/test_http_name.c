@@ -103,19 +103,9 @@ static void test_names_that_could_do_harm_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "a/b.gz",
-        "../x.gz",
-        "a\\b.gz",
-        "a..gz",
-        "..",
-        "a\tb.gz",
-        "a\x01.gz",
-        "a\x7f.gz",
-        "\xff.gz",
-        "\xc3.gz",
-        "\xc0\xaf.gz",
-        "\xed\xa0\x80.gz",
-        "\xf4\x90\x80\x80.gz",
+        "a/b.gz",       "../x.gz", "a\\b.gz",     "a..gz",           "a.",
+        "a..ndjson.gz", "..",      "a\tb.gz",     "a\x01.gz",        "a\x7f.gz",
+        "\xff.gz",      "\xc3.gz", "\xc0\xaf.gz", "\xed\xa0\x80.gz", "\xf4\x90\x80\x80.gz",
         "\xc2\x85.gz",
     };
     struct bfr_target target;
