@@ -82,14 +82,17 @@ void bfr_segment_header_encode(const struct segment_header *header, uint8_t out[
 
 bool bfr_segment_header_decode(const uint8_t in[SEGMENT_HEADER_BYTES], struct segment_header *out)
 {
-    if (memcmp(in, segment_magic, sizeof segment_magic) != 0 || get32(in + 4) != FORMAT_VERSION ||
-        get32(in + 60) != bfr_crc32c(0, in, 60))
-        return false;
+    return bfr_segment_header_guess(in, out) && get32(in + 4) == FORMAT_VERSION &&
+           get32(in + 60) == bfr_crc32c(0, in, 60);
+}
+
+bool bfr_segment_header_guess(const uint8_t in[SEGMENT_HEADER_BYTES], struct segment_header *out)
+{
     *out = (struct segment_header){.id = get64(in + 8),
                                    .nonce = get64(in + 16),
                                    .created_ns = (int64_t)get64(in + 24),
                                    .file_bytes = get64(in + 32)};
-    return true;
+    return memcmp(in, segment_magic, sizeof segment_magic) == 0;
 }
 
 // Where the next envelope field goes; `fits` turns false, for good, when one did not.
@@ -175,37 +178,47 @@ size_t bfr_record_encode(const struct bfr_batch *batch, const struct record_head
         return 0;
     struct writer writer = {out + RECORD_HEADER_BYTES, out + capacity, true};
     put_envelope(&writer, batch, consumers, consumer_count);
-    if (!writer.fits)
+    size_t envelope_bytes = (size_t)(writer.at - out - RECORD_HEADER_BYTES);
+    if (!writer.fits || consumer_count == 0 || envelope_bytes > ENVELOPE_MAX_BYTES)
         return 0;
-    uint32_t envelope_bytes = (uint32_t)(writer.at - out - RECORD_HEADER_BYTES);
     memcpy(out, record_magic, sizeof record_magic);
     put32(out + 4, FORMAT_VERSION);
     put64(out + 8, header->nonce);
     put64(out + 16, header->segment_id);
     put64(out + 24, header->sequence);
     put64(out + 32, batch->body_bytes);
-    put32(out + 40, envelope_bytes);
+    put32(out + 40, (uint32_t)envelope_bytes);
     put32(out + 44, batch->crc32c);
     put64(out + 48, (uint64_t)batch->received_ns);
     put32(out + 56, 0);
-    put32(out + 60, head_crc(out, header->nonce, envelope_bytes));
+    put32(out + 60, head_crc(out, header->nonce, (uint32_t)envelope_bytes));
     return RECORD_HEADER_BYTES + envelope_bytes;
 }
 
 bool bfr_record_header_decode(const uint8_t in[RECORD_HEADER_BYTES], uint64_t segment_id, uint64_t nonce,
                               struct record_header *out)
 {
-    if (memcmp(in, record_magic, sizeof record_magic) != 0 || get32(in + 4) != FORMAT_VERSION ||
-        get64(in + 8) != nonce || get64(in + 16) != segment_id)
-        return false;
-    *out = (struct record_header){.nonce = nonce,
-                                  .segment_id = segment_id,
+    *out = (struct record_header){.nonce = get64(in + 8),
+                                  .segment_id = get64(in + 16),
                                   .sequence = get64(in + 24),
                                   .body_bytes = get64(in + 32),
                                   .envelope_bytes = get32(in + 40),
                                   .body_crc32c = get32(in + 44),
                                   .received_ns = (int64_t)get64(in + 48)};
-    return out->envelope_bytes <= ENVELOPE_MAX_BYTES && out->body_bytes <= INT64_MAX / 2;
+    return memcmp(in, record_magic, sizeof record_magic) == 0 && get32(in + 4) == FORMAT_VERSION &&
+           out->nonce == nonce && out->segment_id == segment_id && out->envelope_bytes <= ENVELOPE_MAX_BYTES &&
+           out->body_bytes <= INT64_MAX / 2;
+}
+
+bool bfr_record_header_resembles(const uint8_t in[RECORD_HEADER_BYTES], uint64_t segment_id, uint64_t nonce)
+{
+    return get64(in + 8) == nonce ||
+           (memcmp(in, record_magic, sizeof record_magic) == 0 && get64(in + 16) == segment_id);
+}
+
+uint64_t bfr_record_header_nonce(const uint8_t in[RECORD_HEADER_BYTES])
+{
+    return get64(in + 8);
 }
 
 bool bfr_record_check(const uint8_t *in, const struct record_header *header)
@@ -222,7 +235,7 @@ static bool take_field(uint16_t tag, const uint8_t *value, size_t size, const ch
                                   [TAG_CONTENT_TYPE] = &batch->content_type};
     if (tag >= TAG_ACCOUNT && tag <= TAG_CONTENT_TYPE) {
         *texts[tag] = text;
-        return strlen(text) == size;
+        return strlen(text) == size; // a NUL inside would make two different texts look alike
     }
     switch (tag) {
     case TAG_LINE_COUNT:

@@ -96,6 +96,48 @@ bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id
     return false;
 }
 
+// The nonce of a segment whose header is damaged: what its first record says, provided that this one checks with it, or
+// else what the header says. A wrong one does no harm: no record checks with it. Only the very first place is trusted,
+// because there no body of a sender can stand.
+static bool salvage_nonce(struct segment_file *segment, const uint8_t header[SEGMENT_HEADER_BYTES])
+{
+    uint8_t head[RECORD_HEADER_BYTES + ENVELOPE_MAX_BYTES];
+    struct record_header record;
+    segment->header_damaged = true;
+    if (bfr_segment_read(segment, head, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES)) {
+        segment->nonce = bfr_record_header_nonce(head);
+        if (bfr_record_header_decode(head, segment->id, segment->nonce, &record) &&
+            bfr_segment_read(segment, head, RECORD_HEADER_BYTES + record.envelope_bytes, SEGMENT_HEADER_BYTES) &&
+            bfr_record_check(head, &record))
+            return true;
+    }
+    struct segment_header claimed;
+    bool plausible = bfr_segment_header_guess(header, &claimed) && claimed.id == segment->id;
+    segment->nonce = claimed.nonce;
+    errno = 0;
+    return plausible;
+}
+
+// Is the open file this segment, and with which nonce? False with errno as bfr_segment_open has it.
+static bool read_nonce(struct segment_file *segment, struct stat *stat)
+{
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    if (fstat(segment->fd, stat) != 0)
+        return false;
+    if (!S_ISREG(stat->st_mode)) {
+        errno = 0;
+        return false;
+    }
+    if (!bfr_segment_read(segment, bytes, sizeof bytes, 0))
+        return false;
+    if (!bfr_segment_header_decode(bytes, &header))
+        return salvage_nonce(segment, bytes);
+    segment->nonce = header.nonce;
+    errno = ESTALE;
+    return header.id == segment->id;
+}
+
 bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
 {
     char name[SEGMENT_NAME_SIZE];
@@ -105,18 +147,13 @@ bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
     if (segment->fd < 0)
         return false;
     bfr_segment_name(id, "done", name);
-    segment->marks_fd = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    uint8_t bytes[SEGMENT_HEADER_BYTES];
-    struct segment_header header;
     struct stat stat;
-    errno = 0;
-    if (segment->marks_fd >= 0 && fstat(segment->fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
-        bfr_segment_read(segment, bytes, sizeof bytes, 0) && bfr_segment_header_decode(bytes, &header) &&
-        header.id == id) {
-        segment->nonce = header.nonce;
+    if (read_nonce(segment, &stat)) {
         segment->file_bytes = (uint64_t)stat.st_size;
         segment->end_bytes = (uint64_t)stat.st_size;
-        return true;
+        segment->marks_fd = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (segment->marks_fd >= 0)
+            return true;
     }
     int saved = errno;
     bfr_segment_close(segment);

@@ -20,6 +20,7 @@ struct segment_file {
     int fd;
     int marks_fd;
     uint64_t marks_bytes; // length of the marks file that is known to be good
+    bool header_damaged;  // the header does not check; the nonce was got in another way
 };
 
 // Names as FORMAT.md has them: "000000000000002a.seg".
@@ -33,7 +34,8 @@ bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix)
 // that id is left.
 BFR_MUST_CHECK bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
                                        uint64_t file_bytes);
-// Open what is there. False: not a segment (errno 0) or not readable (errno).
+// Open what is there. False with errno: 0 = not a segment; ESTALE = a recycled file between two lives, in which nothing was
+// ever acknowledged under this id (the machine stopped in bfr_segment_create), so it may be removed; else what failed.
 BFR_MUST_CHECK bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id);
 void bfr_segment_close(struct segment_file *segment);
 

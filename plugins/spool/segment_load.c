@@ -8,8 +8,13 @@
 
 #include "marks.h"
 
+struct listed_mark {
+    struct mark mark;
+    size_t position; // in the file
+};
+
 struct mark_list {
-    struct mark *marks; // after sort_marks: by sequence, and in the order written within one
+    struct listed_mark *marks; // after sort_marks: by sequence, and as written within one
     size_t count;
     bool short_of_memory;
 };
@@ -18,30 +23,33 @@ static void collect_mark(void *arg, const struct mark *mark)
 {
     struct mark_list *list = arg;
     if (list->count % 1024 == 0) {
-        struct mark *marks = reallocarray(list->marks, list->count + 1024, sizeof *marks);
+        struct listed_mark *marks = reallocarray(list->marks, list->count + 1024, sizeof *marks);
         if (marks == NULL) {
             list->short_of_memory = true;
             return;
         }
         list->marks = marks;
     }
-    if (!list->short_of_memory)
-        list->marks[list->count++] = *mark;
+    if (!list->short_of_memory) {
+        list->marks[list->count] = (struct listed_mark){*mark, list->count};
+        list->count++;
+    }
 }
 
 static int compare_marks(const void *left, const void *right)
 {
-    const struct mark *a = left, *b = right;
-    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+    const struct listed_mark *a = left, *b = right;
+    if (a->mark.sequence != b->mark.sequence)
+        return a->mark.sequence < b->mark.sequence ? -1 : 1;
+    return a->position < b->position ? -1 : a->position > b->position;
 }
 
-// Marks of one record are applied in any order: a later state of a consumer is never undone by an earlier one of the
-// same record, because purged and confirmed both end it and a burial is only followed by them.
+// The marks of one record keep their order: the last one of a consumer counts.
 static void sort_marks(struct mark_list *list)
 {
     bool sorted = true;
     for (size_t i = 1; i < list->count && sorted; i++)
-        sorted = list->marks[i - 1].sequence <= list->marks[i].sequence;
+        sorted = list->marks[i - 1].mark.sequence <= list->marks[i].mark.sequence;
     if (!sorted)
         qsort(list->marks, list->count, sizeof *list->marks, compare_marks);
 }
@@ -67,14 +75,14 @@ static void apply_marks(const struct mark_list *list, uint64_t sequence, uint32_
     size_t low = 0, high = list->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (list->marks[middle].sequence < sequence)
+        if (list->marks[middle].mark.sequence < sequence)
             low = middle + 1;
         else
             high = middle;
     }
     uint32_t every = (uint32_t)((UINT64_C(1) << count) - 1);
-    for (; low < list->count && list->marks[low].sequence == sequence; low++)
-        apply_mark(&list->marks[low], every, confirmed, buried);
+    for (; low < list->count && list->marks[low].mark.sequence == sequence; low++)
+        apply_mark(&list->marks[low].mark, every, confirmed, buried);
 }
 
 static bool all_confirmed(uint32_t confirmed, uint32_t count)
@@ -114,6 +122,13 @@ static bool is_settled(void *arg, const struct record_header *header, const uint
     return all_confirmed(confirmed, opened.consumer_count);
 }
 
+static void pass_gap(void *arg, uint64_t from, uint64_t to, bool torn)
+{
+    const struct load *load = arg;
+    if (load->events != NULL && load->events->on_gap != NULL)
+        load->events->on_gap(load->events->arg, from, to, torn);
+}
+
 static void add_record(void *arg, const struct record_header *header, uint64_t offset, const uint8_t *envelope,
                        bool settled)
 {
@@ -121,8 +136,13 @@ static void add_record(void *arg, const struct record_header *header, uint64_t o
     struct opened opened;
     if (load->events != NULL && load->events->on_record != NULL)
         load->events->on_record(load->events->arg, header, offset, envelope, settled);
-    if (settled || !open_envelope(header, envelope, &opened))
+    if (settled)
         return;
+    if (!open_envelope(header, envelope, &opened)) {
+        // It checks, and yet says nothing that can be used: for a person to look at, never to be dropped in silence.
+        pass_gap(arg, offset, offset + bfr_record_bytes(header->envelope_bytes, header->body_bytes), false);
+        return;
+    }
     struct found_record record = {.sequence = header->sequence,
                                   .offset = offset,
                                   .body_bytes = header->body_bytes,
@@ -134,13 +154,6 @@ static void add_record(void *arg, const struct record_header *header, uint64_t o
         !bfr_found_set(load->found, opened.consumers, opened.consumer_count, &record.set) ||
         !bfr_found_add(load->found, &record))
         load->short_of_memory = true;
-}
-
-static void pass_gap(void *arg, uint64_t from, uint64_t to, bool torn)
-{
-    const struct load *load = arg;
-    if (load->events != NULL && load->events->on_gap != NULL)
-        load->events->on_gap(load->events->arg, from, to, torn);
 }
 
 static bool load_by_scan(struct segment_file *segment, struct load *load)
@@ -173,7 +186,9 @@ bool bfr_segment_load(struct segment_file *segment, int directory, const struct 
     struct mark_list marks = {.count = 0};
     struct load load = {&marks, events, out, false};
     *out = (struct found){.count = 0};
-    bool good = bfr_marks_read(segment, collect_mark, &marks) && !marks.short_of_memory;
+    // Marks that cannot be read are lost marks: what they settled is offered again.
+    bool marks_lost = !bfr_marks_read(segment, collect_mark, &marks);
+    bool good = !marks.short_of_memory;
     if (good) {
         sort_marks(&marks);
         if (bfr_segment_index_read(segment, directory, out))
@@ -182,6 +197,7 @@ bool bfr_segment_load(struct segment_file *segment, int directory, const struct 
             good = load_by_scan(segment, &load);
     }
     int saved = marks.short_of_memory ? ENOMEM : errno;
+    out->marks_lost = marks_lost;
     if (good)
         segment->end_bytes = out->end_bytes;
     else

@@ -34,7 +34,8 @@ struct found {
     struct found_set *sets;
     size_t set_count;
     uint64_t end_bytes;
-    bool scanned; // there was no good index
+    bool scanned;    // there was no good index
+    bool marks_lost; // the marks could not be read to their end
 };
 
 // What was seen on the way that a person should know of; NULL = do not tell.

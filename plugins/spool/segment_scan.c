@@ -84,10 +84,12 @@ static enum finding judge(struct scan *scan, uint64_t at, struct record_header *
 {
     const struct segment_file *segment = scan->segment;
     const uint8_t *head = look(scan, at, RECORD_HEADER_BYTES);
-    if (head == NULL || !bfr_record_header_decode(head, segment->id, segment->nonce, header))
+    if (head == NULL)
         return FOUND_NOTHING;
-    uint64_t bytes = bfr_record_bytes(header->envelope_bytes, header->body_bytes);
-    if (bytes > segment->file_bytes - at)
+    if (!bfr_record_header_decode(head, segment->id, segment->nonce, header))
+        return bfr_record_header_resembles(head, segment->id, segment->nonce) ? FOUND_BROKEN : FOUND_NOTHING;
+    // The padding may be cut off: it carries nothing.
+    if (RECORD_HEADER_BYTES + header->envelope_bytes + header->body_bytes > segment->file_bytes - at)
         return FOUND_BROKEN;
     head = look(scan, at, RECORD_HEADER_BYTES + (size_t)header->envelope_bytes);
     if (head == NULL || !bfr_record_check(head, header))
@@ -98,14 +100,20 @@ static enum finding judge(struct scan *scan, uint64_t at, struct record_header *
     return FOUND_BROKEN;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void note_broken(struct scan *scan, uint64_t at, const struct record_header *header)
 {
     if (scan->torn_at != 0)
         return;
-    uint64_t bytes = bfr_record_bytes(header->envelope_bytes, header->body_bytes);
     uint64_t left = scan->segment->file_bytes - at;
     scan->torn_at = at;
-    scan->torn_to = at + (bytes < left ? bytes : left);
+    scan->torn_to = scan->segment->file_bytes;
+    if (header->body_bytes < left) // else it is nonsense, or cut off
+        scan->torn_to = at + smaller(bfr_record_bytes(header->envelope_bytes, header->body_bytes), left);
 }
 
 // Tell of the record at `at`; returns where it ends, or 0 when its head cannot be read any more.
@@ -115,9 +123,10 @@ static uint64_t tell(struct scan *scan, uint64_t at, const struct record_header 
     if (head == NULL)
         return 0;
     end_gap(scan, at);
-    scan->end = at + bfr_record_bytes(header->envelope_bytes, header->body_bytes);
+    uint64_t next = at + bfr_record_bytes(header->envelope_bytes, header->body_bytes);
+    scan->end = smaller(next, scan->segment->file_bytes);
     scan->events->on_record(scan->events->arg, header, at, head + RECORD_HEADER_BYTES, settled);
-    return scan->end;
+    return next;
 }
 
 // Deal with what is at `at`; returns where to look next.
