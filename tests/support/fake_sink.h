@@ -5,6 +5,7 @@
 #define BFR_TESTS_FAKE_SINK_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <bfr/plugin.h>
 
@@ -41,7 +42,7 @@ struct fake_sink {
     uint64_t in_flight, in_flight_peak;
     char last_filename[64];
     char last_tenant[64];
-    bool drained, stopped;
+    atomic_bool drained, stopped;
 
     // Deliveries it has: copies, so that the test may complete late ones.
     struct fake_open {

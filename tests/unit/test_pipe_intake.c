@@ -232,6 +232,46 @@ static void test_ack_sink_tells_a_conflict_from_a_refusal(void **state)
     }
 }
 
+// A sender that looks into the books the moment it is answered.
+struct auditor {
+    struct bfr_waiter waiter; // first
+    struct rig *rig;
+    struct bfr_ledger_row seen;
+};
+
+static void on_audit(struct bfr_waiter *waiter, uint32_t answer, const char *text)
+{
+    struct auditor *auditor = (struct auditor *)waiter;
+    (void)text;
+    assert_int_equal(answer, BFR_ANSWER_ACCEPTED);
+    auditor->seen = rig_total(auditor->rig);
+}
+
+static void test_books_are_right_before_the_sender_hears(void **state)
+{
+    static const struct {
+        uint32_t ack;
+        size_t queues;
+        uint64_t stored;
+    } cases[] = {{BFR_ACK_MEMORY, 1, 0}, {BFR_ACK_SINK, 1, 1}, {BFR_ACK_SINK, 0, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rig rig;
+        struct auditor auditor = {.waiter.on_answer = on_audit, .rig = &rig};
+        rig_init(&rig);
+        rig.settings.ack = cases[i].ack;
+        rig.queue_count = cases[i].queues;
+        rig_open(&rig);
+        struct bfr_batch *batch = rig_batch(&rig, "t", "a.gz", "one");
+        assert_int_equal(bfr_intake_reserve(rig.pipeline, "t", batch->body_bytes), BFR_ROOM_OK);
+        bfr_intake_submit(rig.pipeline, batch, &auditor.waiter);
+        rig_settle(&rig);
+        assert_int_equal(auditor.seen.accepted_batches, 1);
+        assert_int_equal(auditor.seen.stored_batches, cases[i].stored);
+        rig_close(&rig);
+    }
+}
+
 // --- no queue
 
 static void open_direct(struct rig *rig, size_t sinks)
@@ -604,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_failing_stable_queue_keeps_the_batch_in_memory_uncharged),
         cmocka_unit_test(test_ack_sink_waits_for_every_sink),
         cmocka_unit_test(test_ack_sink_tells_a_conflict_from_a_refusal),
+        cmocka_unit_test(test_books_are_right_before_the_sender_hears),
         cmocka_unit_test(test_without_a_queue_accepted_when_all_sinks_confirmed),
         cmocka_unit_test(test_without_a_queue_nothing_failed_is_kept),
         cmocka_unit_test(test_without_a_queue_the_sinks_limit_holds),

@@ -252,6 +252,72 @@ static void test_stop_returns_though_a_sink_never_completes(void **state)
     rig_close(&rig);
 }
 
+static void *complete_once_draining(void *arg)
+{
+    struct rig *rig = arg;
+    const char *reason = "";
+    while (bfr_pipeline_ready(rig->pipeline, &reason) || strcmp(reason, "draining") != 0)
+        sched_yield();
+    assert_int_equal(fake_queue_complete(rig->queues[0], BFR_STORED), 1);
+    return NULL;
+}
+
+static void test_stop_waits_for_puts_under_way(void **state)
+{
+    struct rig rig;
+    struct rig_sender sender;
+    pthread_t thread;
+    (void)state;
+    rig_init(&rig);
+    rig.queue_plugins[0] = &fake_queue_stable;
+    rig.settings.ack = BFR_ACK_DISK;
+    rig.pumps = true;
+    rig_create(&rig);
+    rig.queues[0]->put_mode = FAKE_PUT_HOLD;
+    rig.queues[0]->mute = true; // nobody else completes it
+    rig_start(&rig);
+    rig_send(&rig, &sender, "t", "a.gz", "one");
+    assert_int_equal(pthread_create(&thread, NULL, complete_once_draining, &rig), 0);
+    rig_stop(&rig, STOP_TIME_MS);
+    pthread_join(thread, NULL);
+    assert_int_equal(sender.answer, BFR_ANSWER_ACCEPTED);
+    assert_int_equal(rig_total(&rig).held_batches, 1);
+    rig_close(&rig);
+}
+
+static void *complete_once_drained(void *arg)
+{
+    struct rig *rig = arg;
+    while (!atomic_load(&rig->sinks[0]->drained))
+        sched_yield();
+    fake_sink_complete(rig->sinks[0], BFR_STORED, 0);
+    return NULL;
+}
+
+static void test_completion_between_drain_and_deadline_counts(void **state)
+{
+    struct rig rig;
+    struct rig_sender sender;
+    pthread_t thread;
+    (void)state;
+    rig_init(&rig);
+    rig.queue_plugins[0] = &fake_queue_stable;
+    rig.settings.ack = BFR_ACK_DISK;
+    rig.pumps = true;
+    rig_create(&rig);
+    rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
+    rig.sinks[0]->mute = true;
+    rig_start(&rig);
+    rig_send(&rig, &sender, "t", "a.gz", "one");
+    while (rig_metric(&rig, "sink_in_flight{sink=\"sink0\"}") < 1)
+        sched_yield();
+    assert_int_equal(pthread_create(&thread, NULL, complete_once_drained, &rig), 0);
+    rig_stop(&rig, STOP_TIME_MS);
+    pthread_join(thread, NULL);
+    assert_int_equal(rig_total(&rig).stored_batches, 1);
+    rig_close(&rig);
+}
+
 static void test_retries_go_on_by_themselves(void **state)
 {
     struct rig rig;
@@ -284,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_no_queue),
         cmocka_unit_test(test_sink_that_completes_from_another_thread),
         cmocka_unit_test(test_stop_returns_though_a_sink_never_completes),
+        cmocka_unit_test(test_stop_waits_for_puts_under_way),
+        cmocka_unit_test(test_completion_between_drain_and_deadline_counts),
         cmocka_unit_test(test_retries_go_on_by_themselves),
     };
     bfr_log_configure(BFR_LOG_ERROR, BFR_LOG_LOGFMT); // warnings are the point here, by the thousand
