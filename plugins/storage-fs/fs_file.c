@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -37,18 +38,26 @@ bool bfr_fs_temp_is_name(const char *name)
            is_hex(name + prefix, 16) && name[prefix + 16] == '-' && is_hex(name + prefix + 17, 16);
 }
 
+// Take the lock. False: a sweep was faster and has removed the file as a leftover. Where locks are not offered that shows
+// later: placing the file fails, and the batch is tried again.
+static bool lock_is_ours(int fd)
+{
+    struct stat info;
+    while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    return fstat(fd, &info) == 0 && info.st_nlink > 0;
+}
+
 bool bfr_fs_temp_create(struct fs_temp *temp, int dir_fd, struct fs_temp_names *names)
 {
-    uint64_t number = atomic_fetch_add_explicit(&names->counter, 1, memory_order_relaxed);
-
-    snprintf(temp->name, sizeof temp->name, TEMP_PREFIX "%016" PRIx64 "-%016" PRIx64, names->nonce, number);
-    temp->fd = openat(dir_fd, temp->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-    if (temp->fd < 0)
-        return false;
-    // Where locks are not offered, a sweep of another process may take this file for a leftover: placing it fails then,
-    // and the batch is tried again.
-    (void)flock(temp->fd, LOCK_EX | LOCK_NB);
-    return true;
+    for (;;) {
+        uint64_t number = atomic_fetch_add_explicit(&names->counter, 1, memory_order_relaxed);
+        snprintf(temp->name, sizeof temp->name, TEMP_PREFIX "%016" PRIx64 "-%016" PRIx64, names->nonce, number);
+        temp->fd = openat(dir_fd, temp->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+        if (temp->fd < 0 || lock_is_ours(temp->fd))
+            return temp->fd >= 0;
+        close(temp->fd);
+    }
 }
 
 // writev may stop anywhere: go on from there. `skip` bytes of iov[0] are done.
