@@ -480,7 +480,7 @@ static void live_a_whole_life(struct bfr_stage *stage, struct seen *seen)
     struct bfr_health health;
     assert_int_equal(bfr_stage_create(stage, &err), BFR_OK);
     assert_int_equal(bfr_stage_sink(stage)->max_in_flight(bfr_stage_self(stage)), 7);
-    bfr_stage_hook(stage, &(struct bfr_stage_hooks){on_complete, on_ready, NULL, seen});
+    bfr_stage_hook(stage, &(struct bfr_stage_hooks){.on_complete = on_complete, .on_ready = on_ready, .arg = seen});
     assert_int_equal(bfr_stage_start(stage, &err), BFR_OK);
     assert_int_equal(seen->readies, 1);
     bfr_stage_health(stage, &health);
