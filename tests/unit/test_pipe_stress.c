@@ -281,7 +281,7 @@ static void test_stop_waits_for_puts_under_way(void **state)
     rig_stop(&rig, STOP_TIME_MS);
     pthread_join(thread, NULL);
     assert_int_equal(sender.answer, BFR_ANSWER_ACCEPTED);
-    assert_int_equal(rig_total(&rig).held_batches, 1);
+    assert_int_equal(rig_total(&rig).accepted_batches, 1);
     rig_close(&rig);
 }
 
