@@ -3,7 +3,6 @@
 // then what the queues recovered goes into the books, then the pumps. Main thread; undoes itself on failure.
 #include <bfr/text.h>
 
-#include "log.h"
 #include "pipe_chain.h"
 
 struct recovery {
@@ -65,18 +64,6 @@ static uint32_t pumps_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
     return BFR_OK;
 }
 
-static void warn_volatile(const struct bfr_pipeline *pipeline)
-{
-    for (size_t i = 0; i < pipeline->queue_count; i++) {
-        if (!pipeline->ports[i].is_volatile)
-            return;
-    }
-    if (pipeline->queue_count > 0)
-        bfr_say(BFR_LOG_WARN, "pipeline",
-                "no queue survives a crash: what is accepted and not yet stored is lost with the process", "remedy",
-                "add the stage 'plugin: disk' after the memory stage", NULL);
-}
-
 uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
 {
     size_t running = 0;
@@ -96,7 +83,6 @@ uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
             bfr_stage_stop(pipeline->ports[start_order(pipeline, --running)].stage);
         return status;
     }
-    warn_volatile(pipeline);
     atomic_store(&pipeline->started, true);
     return BFR_OK;
 }

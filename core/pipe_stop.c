@@ -85,8 +85,10 @@ static bool volatile_empty(struct bfr_pipeline *pipeline)
     return true;
 }
 
-static bool links_idle(struct bfr_pipeline *pipeline)
+static bool all_idle(struct bfr_pipeline *pipeline)
 {
+    if (!intake_idle(pipeline))
+        return false;
     for (size_t i = 0; i < pipeline->runner_count; i++) {
         struct bfr_link *link = pipeline->runners[i].link;
         if (link != NULL && bfr_link_in_flight(link) > 0)
@@ -149,7 +151,7 @@ static void losses_name_held(struct losses *losses, const struct bfr_port *port,
                                                   .flags = BFR_LEASE_PROBE,
                                                   .max_bytes = UINT64_MAX};
         got = queue->lease(self, &request, leases + count, &due);
-        count += got;
+        count += got < request.max_batches ? got : request.max_batches;
     }
     for (uint32_t i = 0; i < count; i++) {
         loss_name(losses, bfr_stage_name(port->stage), leases[i]->batch);
@@ -290,13 +292,14 @@ uint64_t bfr_pipeline_stop(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
     if (!atomic_load(&pipeline->started))
         return 0;
     atomic_store(&pipeline->watched, true);
-    wait_for(pipeline, intake_idle, false, deadline_ns);
+    uint64_t drain_ns = drain_time(pipeline, deadline_ns);
+    wait_for(pipeline, intake_idle, false, drain_ns);
     links_halt(pipeline, false);
-    wait_for(pipeline, volatile_empty, false, drain_time(pipeline, deadline_ns));
+    wait_for(pipeline, volatile_empty, false, drain_ns);
     links_halt(pipeline, true);
     pumps_stop(pipeline);
     stages_drain(pipeline, deadline_ns);
-    wait_for(pipeline, links_idle, true, deadline_ns);
+    wait_for(pipeline, all_idle, true, deadline_ns);
     for (size_t i = bfr_port_count(pipeline); i > 0; i--)
         port_stop(pipeline, &pipeline->ports[i - 1], &losses);
     bfr_dedup_dismiss(pipeline->dedup, BFR_ANSWER_BUSY, "draining");

@@ -283,6 +283,27 @@ static void test_put_that_the_first_queue_never_completes_is_not_accepted(void *
     rig_close(&rig);
 }
 
+static void test_sink_that_finishes_only_when_drained_is_waited_for(void **state)
+{
+    (void)state;
+    for (size_t queues = 0; queues < 2; queues++) {
+        struct rig rig;
+        struct rig_sender sender;
+        rig_init(&rig);
+        rig.queue_count = queues;
+        rig.settings.ack = BFR_ACK_SINK;
+        rig_open(&rig);
+        rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
+        rig.sinks[0]->stop_outcome = BFR_STORED; // in drain
+        rig_send(&rig, &sender, "t", "a.gz", "one");
+        rig_stop(&rig, 1000);
+        assert_int_equal(rig.lost, 0);
+        assert_int_equal(sender.answer, BFR_ANSWER_ACCEPTED);
+        assert_int_equal(rig_total(&rig).stored_batches, 1);
+        rig_close(&rig);
+    }
+}
+
 static void test_direct_batch_that_never_ends_is_answered_busy(void **state)
 {
     struct rig rig;
@@ -322,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_giving_up_in_drain_is_charged_to_nobody),
         cmocka_unit_test(test_waiters_are_answered_at_the_end),
         cmocka_unit_test(test_put_that_the_first_queue_never_completes_is_not_accepted),
+        cmocka_unit_test(test_sink_that_finishes_only_when_drained_is_waited_for),
         cmocka_unit_test(test_direct_batch_that_never_ends_is_answered_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
