@@ -21,6 +21,7 @@ struct answers {
 
 // --- waiters
 
+// In order of arrival: who was first is told so.
 static void waiter_add(struct bfr_dedup_shard *shard, struct bfr_claim *claim, struct bfr_waiter *waiter)
 {
     struct bfr_waiter **at = &claim->waiters;
@@ -170,6 +171,7 @@ void bfr_dedup_accept(struct bfr_dedup *dedup, struct bfr_claim *claim, uint32_t
     answers_give(dedup, &answers);
 }
 
+// The key first, then the answers: a sender that is told to come back must find the key free.
 void bfr_dedup_fail(struct bfr_dedup *dedup, struct bfr_claim *claim, uint32_t answer, const char *text)
 {
     struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, claim->hash);

@@ -92,6 +92,7 @@ static struct bfr_slot *free_take(struct bfr_deliveries *table)
     return slot;
 }
 
+// Grows by whole chunks so that slots keep their addresses.
 static bool chunk_add(struct bfr_deliveries *table)
 {
     if (table->chunk_count == table->chunk_capacity) {
@@ -113,6 +114,7 @@ static bool chunk_add(struct bfr_deliveries *table)
     return true;
 }
 
+// Everything of the last delivery goes, its text too, and the slot gets a token that was never seen.
 static void slot_open(struct bfr_deliveries *table, struct bfr_slot *slot)
 {
     uint64_t sequence = atomic_fetch_add_explicit(table->sequence, 1, memory_order_relaxed) + 1;
@@ -145,6 +147,7 @@ size_t bfr_deliveries_open(struct bfr_deliveries *table, struct bfr_slot **out, 
     return opened;
 }
 
+// Before the stage sees them: it may complete on another thread before its put returns.
 static void slots_mark_out(struct bfr_deliveries *table, struct bfr_slot **slots, size_t count, uint64_t now_ns)
 {
     pthread_mutex_lock(&table->lock);
@@ -217,6 +220,8 @@ static bool outcome_known(uint32_t outcome)
     return outcome >= BFR_STORED && outcome <= BFR_FATAL;
 }
 
+// The completion is the plugin's, valid only during its call. An outcome nobody knows is treated as a failure that may
+// pass.
 static void slot_finish(struct bfr_slot *slot, const struct bfr_completion *completion)
 {
     slot->state = SLOT_DONE;

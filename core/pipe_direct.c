@@ -29,6 +29,7 @@ static void job_accept(struct job *job)
     bfr_dedup_accept(pipeline->dedup, job->claim, BFR_ACK_SINK);
 }
 
+// A conflict wins over other failures: it is the one answer that trying again cannot change.
 static void job_part_done(struct job *job)
 {
     struct bfr_pipeline *pipeline = job->pipeline;
@@ -50,6 +51,7 @@ static void job_part_failed(struct job *job)
     job_part_done(job);
 }
 
+// Never calls the sink: loops must not block. The slot counts against the sink's limit from here on.
 static void job_offer(struct job *job, struct bfr_port *port)
 {
     struct bfr_slot *slot;
@@ -67,6 +69,7 @@ static void job_offer(struct job *job, struct bfr_port *port)
     bfr_runner_wake(port->runner);
 }
 
+// All at once, so that what came together is put together.
 static struct bfr_slot *inlet_take(struct bfr_port *port)
 {
     pthread_mutex_lock(&port->inlet_lock);

@@ -63,6 +63,7 @@ static void claim_fail(struct bfr_pipeline *pipeline, const struct bfr_batch *ba
     bfr_dedup_fail(pipeline->dedup, claim, BFR_ANSWER_BUSY, text);
 }
 
+// A claim that is new is this thread's to put; from the put on it is whoever completes it.
 static void queue_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim)
 {
     struct bfr_port *port = &pipeline->ports[0];
@@ -83,6 +84,7 @@ static void queue_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch,
     claim_fail(pipeline, batch, claim, text_full);
 }
 
+// The ledger's row comes first: afterwards no booking of this batch can fail.
 static void submit_open(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_waiter *waiter)
 {
     struct bfr_claim *claim = NULL;
@@ -146,6 +148,7 @@ static const struct bfr_slot *book_accepted(struct bfr_pipeline *pipeline, const
     return list;
 }
 
+// The books are done; now the key, the room, the sender, and last the reference.
 static void slot_settle(struct bfr_port *port, const struct bfr_slot *slot)
 {
     struct bfr_pipeline *pipeline = port->pipeline;

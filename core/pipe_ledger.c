@@ -157,6 +157,8 @@ bool bfr_ledger_admit(struct bfr_ledger *ledger, const char *tenant)
     return known;
 }
 
+// A tenant without a row belongs to the shared one: rows are made before a batch is accepted and never removed, so it
+// is the same row each time.
 static void book_one(struct bfr_ledger *ledger, const struct bfr_booking *booking, uint64_t hash)
 {
     bfr_must(booking->move >= BFR_MOVE_RECOVERED_HELD && booking->move <= BFR_MOVE_PURGED_BURIED);

@@ -15,6 +15,7 @@
 
 // --- the inbox
 
+// The target completed a group: one lock, at most one wake-up, whatever its size.
 static void on_done(void *arg, struct bfr_slot *list, size_t count)
 {
     struct bfr_link *link = arg;
@@ -41,6 +42,7 @@ static struct bfr_slot *inbox_take(struct bfr_link *link)
     return done;
 }
 
+// News that came during this turn, too late for it. `ready` counts only if a put was refused after it came.
 static bool inbox_has_news(struct bfr_link *link)
 {
     pthread_mutex_lock(&link->lock);
@@ -128,6 +130,8 @@ static void leases_return(struct bfr_link *link, struct bfr_lease **leases, uint
         link->queue->nack(link->queue_self, link->set.consumer, leases, list, count);
 }
 
+// `in_flight` is raised before the put: its completions may be judged by nobody but this thread, but others read the
+// figure.
 static void slots_fill(struct bfr_link *link, struct bfr_slot **slots, struct bfr_lease **leases, size_t count,
                        bool probe)
 {
@@ -188,6 +192,7 @@ static void link_offer(struct bfr_link *link, struct bfr_lease **leases, uint32_
     link_block(link, now);
 }
 
+// What credit and memory allow, at most a group.
 static uint32_t link_room(const struct bfr_link *link)
 {
     size_t in_flight = atomic_load(&link->in_flight);
@@ -197,6 +202,8 @@ static uint32_t link_room(const struct bfr_link *link)
     return room < BFR_LINK_GROUP ? (uint32_t)room : BFR_LINK_GROUP;
 }
 
+// Ends when credit is used up (a completion brings the next turn), the queue has nothing (it says when), or the target
+// is busy.
 static uint64_t feed_window(struct bfr_link *link, uint64_t now)
 {
     struct bfr_lease *leases[BFR_LINK_GROUP];
@@ -216,7 +223,7 @@ static uint64_t feed_probe(struct bfr_link *link, uint64_t now)
 {
     struct bfr_lease *lease;
     uint64_t due;
-    if (link->probing)
+    if (link->probing) // one at a time: a far end that does not even answer is not to be flooded with probes
         return UINT64_MAX;
     if (now < link->probe_at_ns)
         return link->probe_at_ns;
@@ -240,6 +247,7 @@ static uint64_t link_feed(struct bfr_link *link, uint64_t now)
     return link->breaker.open ? feed_probe(link, now) : feed_window(link, now);
 }
 
+// Judge first: it returns credit, and it may open or close the breaker, which decides how to feed.
 uint64_t bfr_link_step(struct bfr_link *link)
 {
     uint64_t now = bfr_clock_now(link->set.clock);
@@ -261,6 +269,7 @@ void bfr_link_excuse(struct bfr_link *link)
     atomic_store(&link->excused, true);
 }
 
+// Judged as a RETRY that nobody is charged for: bfr_link_excuse came before.
 void bfr_link_abort(struct bfr_link *link)
 {
     struct bfr_slot *list = bfr_deliveries_abort(link->deliveries);

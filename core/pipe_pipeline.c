@@ -36,6 +36,7 @@ static void on_complete(void *arg, const struct bfr_completion *const *completio
     bfr_deliveries_complete(port->deliveries, completions, count);
 }
 
+// From a queue this can mean either: room for who puts into it, or batches for who leases from it.
 static void on_ready(void *arg)
 {
     struct bfr_port *port = arg;
@@ -126,6 +127,7 @@ static uint32_t no_memory(struct bfr_err *err)
     return BFR_ENOMEM;
 }
 
+// Asked once; the host promises never to have more in flight than that.
 static uint32_t sink_window(const struct bfr_stage *stage)
 {
     const struct bfr_sink_vtable *sink = bfr_stage_sink(stage);
@@ -245,6 +247,7 @@ static uint32_t links_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
     return status;
 }
 
+// By name, because a stable queue records by name who has still to get what.
 static uint32_t consumers_tell(struct bfr_pipeline *pipeline, struct bfr_err *err)
 {
     const char **names = calloc(pipeline->sink_count + 1, sizeof *names); // one queue, or all sinks
@@ -348,6 +351,7 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
     free(pipeline);
 }
 
+// In the order of the data's way, so that one step can carry a batch through all of it.
 uint64_t bfr_pipeline_step(struct bfr_pipeline *pipeline)
 {
     uint64_t due = UINT64_MAX;

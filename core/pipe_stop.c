@@ -51,6 +51,7 @@ static void wait_for(struct bfr_pipeline *pipeline, reached_fn reached, bool tur
     }
 }
 
+// Nobody inside submit, and nothing of theirs on its way.
 static bool intake_idle(struct bfr_pipeline *pipeline)
 {
     if (atomic_load(&pipeline->submitting) > 0)
@@ -179,6 +180,7 @@ static bool name_letter(void *arg, const struct bfr_letter *letter)
     return true;
 }
 
+// A queue need not be able to list its letters; then they are counted only.
 static void losses_name_letters(struct losses *losses, const struct bfr_port *port)
 {
     const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
@@ -215,6 +217,7 @@ static void losses_close(struct losses *losses)
 
 // --- the steps
 
+// Stable queues first: what they hold is safe, and the time belongs to what is not.
 static void links_halt(struct bfr_pipeline *pipeline, bool volatile_too)
 {
     for (size_t i = 0; i < pipeline->queue_count; i++) {
@@ -224,7 +227,8 @@ static void links_halt(struct bfr_pipeline *pipeline, bool volatile_too)
     }
 }
 
-// The last fifth of the time is for what is in flight: a sink may be one that finishes its work only when it is drained.
+// The last fifth of the time is for what is in flight: a sink may be one that finishes its work only when it is
+// drained.
 static uint64_t drain_time(const struct bfr_pipeline *pipeline, uint64_t deadline_ns)
 {
     uint64_t now = bfr_clock_now(pipeline->clock);

@@ -29,6 +29,7 @@ static uint32_t group_add(struct group *group, struct bfr_slot *slot)
     return group->count++;
 }
 
+// Names the batch to the breaker, over all its attempts: a lease is another struct each time.
 static uint64_t batch_hash(const struct bfr_link *link, const struct bfr_batch *batch)
 {
     struct bfr_key key;
@@ -58,6 +59,7 @@ static void link_explain(struct bfr_link *link, const char *what, const struct b
 
 // --- the sink's state
 
+// The far end spoke about this batch, so it is there. The hash is paid for only while there is something to clear.
 static void link_answered(struct bfr_link *link, const struct bfr_slot *slot, bool stored)
 {
     if (bfr_breaker_clean(&link->breaker))
@@ -81,6 +83,7 @@ struct other_tenant {
     bool found;
 };
 
+// A delivery that this turn has judged already cannot bring news any more; one that is completed but not judged can.
 static bool find_other_tenant(void *arg, const struct bfr_slot *slot)
 {
     struct other_tenant *search = arg;
@@ -156,6 +159,7 @@ static void judge_retry(struct bfr_link *link, struct verdicts *verdicts, struct
 {
     bool charged;
     bfr_credit_trouble(&link->credit, slot->token, link->newest_token);
+    // A failure without OUTAGE says: I am here, it is the batch.
     if (slot->flags & BFR_OUTAGE) {
         charged = link_outage(link, slot, now);
     } else if (link->breaker.open && !slot->probe) {
@@ -170,11 +174,14 @@ static void judge_retry(struct bfr_link *link, struct verdicts *verdicts, struct
         judge_uncharged(link, verdicts, slot, now);
 }
 
+// A reason from a newer header than ours still buries the batch.
 static uint32_t known_reason(uint32_t reason)
 {
     return reason >= BFR_REASON_CONFLICT && reason < BFR_REASON_COUNT ? reason : BFR_REASON_REJECTED;
 }
 
+// One completion of a sink. REJECT is an answer: the far end is there, and it is this batch alone that it will not
+// have.
 static void judge_sink(struct bfr_link *link, struct verdicts *verdicts, struct bfr_slot *slot, uint64_t now)
 {
     const struct bfr_lease *lease = slot->item;
@@ -259,6 +266,8 @@ static void group_book(struct bfr_link *link, const struct group *group, const u
     bfr_ledger_book(link->set.ledger, bookings, count);
 }
 
+// Behind a queue each stored batch has reached that level; behind a sink only a settled one has reached them all. An
+// ack can settle a batch as buried, when another sink had given it up before.
 static void group_tell(struct bfr_link *link, const struct group *group, const uint32_t *settled)
 {
     if (link->set.level == 0)
@@ -277,6 +286,7 @@ static void end_stored(struct bfr_link *link, struct group *group)
     uint32_t settled[BFR_LINK_GROUP] = {0};
     if (group->count == 0)
         return;
+    // The ack ends our right to the batch, and the books need its names afterwards.
     group_retain(group);
     link->queue->ack(link->queue_self, link->set.consumer, group->leases, group->count, settled);
     group_book(link, group, settled);
@@ -317,6 +327,7 @@ static void end_buried(struct bfr_link *link, struct verdicts *verdicts)
     group_release(group);
 }
 
+// Before the verdict, so that the judges see what is still in the air without this one.
 static void slot_landed(struct bfr_link *link, struct bfr_slot *slot)
 {
     slot->judged = true;
@@ -325,6 +336,7 @@ static void slot_landed(struct bfr_link *link, struct bfr_slot *slot)
         link->probing = false;
 }
 
+// In completion order, because the breaker reads it as a story: who failed, who was stored after that.
 void bfr_link_judge(struct bfr_link *link, struct bfr_slot *done, uint64_t now)
 {
     while (done != NULL) {
