@@ -17,7 +17,7 @@ static uint32_t mark_crc(const uint8_t *in, uint64_t nonce)
 void bfr_mark_encode(const struct mark *mark, uint64_t nonce, uint8_t out[MARK_BYTES])
 {
     const uint64_t sequence = htole64(mark->sequence);
-    const uint32_t rest[3] = {htole32(mark->consumer), htole32(mark->state), 0};
+    const uint32_t rest[3] = {htole32(mark->consumer), htole32(mark->state), htole32(mark->burial)};
     memcpy(out, &sequence, sizeof sequence);
     memcpy(out + 8, rest, sizeof rest);
     const uint32_t crc = htole32(mark_crc(out, nonce));
@@ -32,8 +32,8 @@ bool bfr_mark_decode(const uint8_t in[MARK_BYTES], uint64_t nonce, struct mark *
     memcpy(rest, in + 8, sizeof rest);
     if (le32toh(rest[3]) != mark_crc(in, nonce))
         return false;
-    *out = (struct mark){le64toh(sequence), le32toh(rest[0]), le32toh(rest[1])};
-    return out->state >= MARK_CONFIRMED && out->state <= MARK_PURGED;
+    *out = (struct mark){le64toh(sequence), le32toh(rest[0]), le32toh(rest[1]), le32toh(rest[2])};
+    return out->state >= MARK_CONFIRMED && out->state <= MARK_WANTED;
 }
 
 bool bfr_marks_append(struct segment_file *segment, const uint8_t *encoded, size_t bytes)

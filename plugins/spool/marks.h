@@ -8,12 +8,18 @@
 
 #define MARK_BYTES 24u
 
-enum mark_state { MARK_CONFIRMED = 1, MARK_BURIED = 2, MARK_PURGED = 3 };
+enum mark_state {
+    MARK_CONFIRMED = 1,
+    MARK_BURIED = 2,
+    MARK_PURGED = 3,
+    MARK_WANTED = 4 // redriven: open again for those that buried it
+};
 
 struct mark {
     uint64_t sequence;
     uint32_t consumer; // number in the record's own list; MARK_EVERY_CONSUMER
     uint32_t state;    // enum mark_state
+    uint32_t burial;   // with MARK_BURIED: reason, and attempts << 8
 };
 
 #define MARK_EVERY_CONSUMER UINT32_MAX

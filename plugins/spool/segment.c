@@ -36,7 +36,7 @@ static int make_file(int directory, const char *name, uint64_t recycled, uint64_
 {
     if (recycled != 0) {
         char old_name[SEGMENT_NAME_SIZE];
-        bfr_segment_name(recycled, "seg", old_name);
+        bfr_segment_name(recycled, "free", old_name);
         int fd = openat(directory, old_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         struct stat stat;
         if (fd >= 0 && fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == file_bytes &&
@@ -91,7 +91,7 @@ bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id
     }
     int saved = errno;
     bfr_segment_close(segment);
-    bfr_segment_remove(directory, id, false);
+    (void)bfr_segment_remove(directory, id, false);
     errno = saved;
     return false;
 }
@@ -251,15 +251,20 @@ bool bfr_segment_punch(struct segment_file *segment, uint64_t from, uint64_t to)
            write_zeros(segment, from, first) && write_zeros(segment, last, to);
 }
 
-void bfr_segment_remove(int directory, uint64_t id, bool keep_file)
+bool bfr_segment_remove(int directory, uint64_t id, bool keep_file)
 {
-    char name[SEGMENT_NAME_SIZE];
-    if (!keep_file) {
-        bfr_segment_name(id, "seg", name);
-        (void)unlinkat(directory, name, 0);
-    }
+    char name[SEGMENT_NAME_SIZE], spare[SEGMENT_NAME_SIZE];
+    bfr_segment_name(id, "seg", name);
+    bfr_segment_name(id, "free", spare);
+    bool gone = keep_file ? renameat(directory, name, directory, spare) == 0 : unlinkat(directory, name, 0) == 0;
+    if (!gone && errno != ENOENT)
+        return false;
+    // Without its marks the segment would be offered again as a whole: it goes first, for good.
+    if (fsync(directory) != 0)
+        return false;
     bfr_segment_name(id, "done", name);
     (void)unlinkat(directory, name, 0);
     bfr_segment_name(id, "idx", name);
     (void)unlinkat(directory, name, 0);
+    return true;
 }

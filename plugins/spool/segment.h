@@ -29,7 +29,7 @@ void bfr_segment_name(uint64_t id, const char *suffix, char out[SEGMENT_NAME_SIZ
 // False when `name` is not one; *suffix then points into it ("seg", "done", "idx").
 bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix);
 
-// Make segment `id` in the directory, out of `recycled` (an id whose file may be overwritten) or anew when that is 0.
+// Make segment `id` in the directory, out of {recycled}.free or anew when that is 0.
 // Names are durable when it returns, the header is written with the first group. errno is set on failure, and no file of
 // that id is left.
 BFR_MUST_CHECK bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
@@ -50,7 +50,8 @@ BFR_MUST_CHECK bool bfr_segment_read(const struct segment_file *segment, void *o
 // Give the whole blocks of [from, to) back to the file system. False: not supported here.
 bool bfr_segment_punch(struct segment_file *segment, uint64_t from, uint64_t to);
 
-// Remove marks and index, and the segment itself unless it is to be recycled. Best effort; needs no space.
-void bfr_segment_remove(int directory, uint64_t id, bool keep_file);
+// Remove the segment, or make it {id}.free, to be recycled; then its marks and index. Needs no space. False with errno when
+// the segment is still there, or may be after a crash; it can be called again.
+bool bfr_segment_remove(int directory, uint64_t id, bool keep_file);
 
 #endif

@@ -54,23 +54,32 @@ static void sort_marks(struct mark_list *list)
         qsort(list->marks, list->count, sizeof *list->marks, compare_marks);
 }
 
-static void apply_mark(const struct mark *mark, uint32_t every, uint32_t *confirmed, uint32_t *buried)
+// How far the consumers of one record are, by its own numbering, and what the last burial said.
+struct progress {
+    uint32_t confirmed;
+    uint32_t buried;
+    uint32_t burial;
+};
+
+static void apply_mark(const struct mark *mark, uint32_t every, struct progress *progress)
 {
     uint32_t bits = mark->consumer == MARK_EVERY_CONSUMER   ? every
                     : mark->consumer < RECORD_CONSUMERS_MAX ? UINT32_C(1) << mark->consumer & every
                                                             : 0;
+    progress->buried &= ~bits;
+    if (mark->state == MARK_WANTED)
+        return; // what somebody confirmed stays confirmed
+    progress->confirmed &= ~bits;
     if (mark->state == MARK_BURIED) {
-        *buried |= bits;
-        *confirmed &= ~bits;
+        progress->buried |= bits;
+        progress->burial = mark->burial;
     } else {
-        *confirmed |= bits;
-        *buried &= ~bits;
+        progress->confirmed |= bits;
     }
 }
 
 // What the marks say of one record with `count` consumers.
-static void apply_marks(const struct mark_list *list, uint64_t sequence, uint32_t count, uint32_t *confirmed,
-                        uint32_t *buried)
+static void apply_marks(const struct mark_list *list, uint64_t sequence, uint32_t count, struct progress *progress)
 {
     size_t low = 0, high = list->count;
     while (low < high) {
@@ -82,7 +91,7 @@ static void apply_marks(const struct mark_list *list, uint64_t sequence, uint32_
     }
     uint32_t every = (uint32_t)((UINT64_C(1) << count) - 1);
     for (; low < list->count && list->marks[low].mark.sequence == sequence; low++)
-        apply_mark(&list->marks[low].mark, every, confirmed, buried);
+        apply_mark(&list->marks[low].mark, every, progress);
 }
 
 static bool all_confirmed(uint32_t confirmed, uint32_t count)
@@ -115,11 +124,11 @@ static bool is_settled(void *arg, const struct record_header *header, const uint
 {
     const struct load *load = arg;
     struct opened opened;
-    uint32_t confirmed = 0, buried = 0;
+    struct progress progress = {0};
     if (!open_envelope(header, envelope, &opened))
         return false;
-    apply_marks(load->marks, header->sequence, opened.consumer_count, &confirmed, &buried);
-    return all_confirmed(confirmed, opened.consumer_count);
+    apply_marks(load->marks, header->sequence, opened.consumer_count, &progress);
+    return all_confirmed(progress.confirmed, opened.consumer_count);
 }
 
 static void pass_gap(void *arg, uint64_t from, uint64_t to, bool torn)
@@ -149,7 +158,11 @@ static void add_record(void *arg, const struct record_header *header, uint64_t o
                                   .envelope_bytes = header->envelope_bytes,
                                   .body_crc32c = header->body_crc32c,
                                   .received_ns = header->received_ns};
-    apply_marks(load->marks, header->sequence, opened.consumer_count, &record.confirmed, &record.buried);
+    struct progress progress = {0};
+    apply_marks(load->marks, header->sequence, opened.consumer_count, &progress);
+    record.confirmed = progress.confirmed;
+    record.buried = progress.buried;
+    record.burial = progress.burial;
     if (!bfr_found_tenant(load->found, opened.batch.tenant, &record.tenant) ||
         !bfr_found_set(load->found, opened.consumers, opened.consumer_count, &record.set) ||
         !bfr_found_add(load->found, &record))
@@ -174,7 +187,11 @@ static void drop_settled(struct found *found, const struct mark_list *marks)
     for (size_t i = 0; i < found->count; i++) {
         struct found_record record = found->records[i];
         uint32_t count = found->sets[record.set].count;
-        apply_marks(marks, record.sequence, count, &record.confirmed, &record.buried);
+        struct progress progress = {record.confirmed, record.buried, 0};
+        apply_marks(marks, record.sequence, count, &progress);
+        record.confirmed = progress.confirmed;
+        record.buried = progress.buried;
+        record.burial = progress.burial;
         if (!all_confirmed(record.confirmed, count))
             found->records[kept++] = record;
     }

@@ -18,6 +18,7 @@ struct found_record {
     uint32_t set;       // into found->sets
     uint32_t confirmed; // bit i: consumer i of the set has confirmed
     uint32_t buried;    // bit i: consumer i of the set has buried it
+    uint32_t burial;    // as the last mark of a burial has it: reason, attempts << 8; not in the index
 };
 
 // The consumers of some records, in their order.
