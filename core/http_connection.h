@@ -56,21 +56,22 @@ struct bfr_http_connection {
 
 TAILQ_HEAD(bfr_connections, bfr_http_connection);
 
-// evhttp's bevcb and general handler; `arg` is the loop.
+// evhttp's bevcb; `arg` is the loop.
 struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg);
-void bfr_connection_handle(struct evhttp_request *from, void *arg);
-
-// Mail for its request came. STARVED: true when it could go on.
-void bfr_connection_mail(struct bfr_http_connection *connection);
-bool bfr_connection_feed(struct bfr_http_connection *connection);
 
 // Free it, and with it the request, whatever their state. Not below libevent's input callback.
 void bfr_connection_close(struct bfr_http_connection *connection);
 
-// For http_linger.c and http_reader.c.
-void bfr_connection_deadline(struct bfr_http_connection *connection, uint64_t deadline_ns);
-void bfr_connection_release(struct bfr_http_connection *connection); // its request is decided: give back what it held
-void bfr_connection_settle(struct bfr_http_connection *connection);  // its reply is out
+// The same, later: below libevent's read callback the connection must survive until it returns.
+void bfr_connection_kill(struct bfr_http_connection *connection);
+
+void bfr_connection_enter(struct bfr_http_connection *connection, enum bfr_connection_phase phase,
+                          uint64_t deadline_ns);
+void bfr_connection_deadline(struct bfr_http_connection *connection, uint64_t deadline_ns); // in the same phase
+uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint64_t ms);   // so long from now
+void bfr_connection_unstarve(struct bfr_http_connection *connection); // leave the list of those that wait for memory
+void bfr_connection_release(struct bfr_http_connection *connection);  // its request is decided: give back what it held
+void bfr_connection_settle(struct bfr_http_connection *connection);   // its reply is out
 
 // http_linger.c: end a connection so that the client sees the reply. A reply must be decided.
 void bfr_linger_start(struct bfr_http_connection *connection);

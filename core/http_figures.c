@@ -2,7 +2,7 @@
 // Registration of the edge's metrics and the few places where they are counted.
 #include "http_figures.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "http_shared.h"
 
@@ -40,9 +40,7 @@ bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, 
 
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         const char *values[] = {statuses[i], NULL};
-        unsigned status = 0;
-        sscanf(statuses[i], "%u", &status);
-        figures->requests[i].status = (uint16_t)status;
+        figures->requests[i].status = (uint16_t)strtoul(statuses[i], NULL, 10);
         figures->requests[i].series = bfr_metric_series(requests, values);
     }
     for (unsigned i = BFR_REFUSE_NONE + 1; i < BFR_REFUSE_COUNT; i++) {

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decisions about one request, from its admitted head to its answer. Knows no socket: the connection feeds it and does
+// One request from its admitted head to its answer. Knows no socket: the connection feeds it and does
 // what the returned step says. All calls [loop].
 #ifndef BFR_CORE_HTTP_INGEST_H
 #define BFR_CORE_HTTP_INGEST_H
 
 #include "http_request.h"
 
-enum bfr_step {
-    BFR_STEP_GO = 1, // go on reading
-    BFR_STEP_WAIT,   // read nothing; news comes by mail
-    BFR_STEP_STARVE, // read nothing until the budget has room: then bfr_ingest_resume
-    BFR_STEP_REPLY   // `refusal` or `success` is set: answer now
-};
-
-// The head is complete. The order of the checks is a promise: see docs/gate.md.
-enum bfr_step bfr_ingest_admit(struct bfr_http_request *request);
 // Before `size` more bytes of body are taken: counted limit, room in the spool, budget. GO, STARVE or REPLY.
 enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size);
 // The body is complete: seal and submit. WAIT or REPLY.

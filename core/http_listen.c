@@ -41,7 +41,6 @@ static uint32_t bind_socket(const char *address, uint16_t port, bool share, int 
     uint32_t status = resolve(address, port, &info, err);
     if (status != BFR_OK)
         return status;
-    status = BFR_EFAIL;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         status = errno == EAFNOSUPPORT ? BFR_ENOTSUP : BFR_EFAIL;
@@ -73,7 +72,7 @@ out:
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return 0;

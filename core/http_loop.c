@@ -12,6 +12,7 @@
 #include <bfr/text.h>
 
 #include "bug.h"
+#include "http_exchange.h"
 
 // A listener that is paused, or never runs dry, must not hold up the stop.
 #define CLOSE_WAIT_NS BFR_NS_PER_S
@@ -176,7 +177,7 @@ void bfr_loop_settled(struct bfr_http_loop *loop)
 static void open_mail(struct bfr_http_loop *loop, struct bfr_http_request *request)
 {
     if (request->connection != NULL) {
-        bfr_connection_mail(request->connection);
+        bfr_exchange_mail(request->connection);
         return;
     }
     loop->orphans--;
@@ -186,7 +187,7 @@ static void open_mail(struct bfr_http_loop *loop, struct bfr_http_request *reque
 static void feed_starved(struct bfr_http_loop *loop)
 {
     struct bfr_http_connection *oldest;
-    while ((oldest = TAILQ_FIRST(&loop->starved)) != NULL && bfr_connection_feed(oldest))
+    while ((oldest = TAILQ_FIRST(&loop->starved)) != NULL && bfr_exchange_feed(oldest))
         ;
 }
 
@@ -225,7 +226,7 @@ static bool make_http(struct bfr_http_loop *loop)
     if (loop->http == NULL)
         return false;
     evhttp_set_bevcb(loop->http, bfr_connection_accept, loop);
-    evhttp_set_gencb(loop->http, bfr_connection_handle, loop);
+    evhttp_set_gencb(loop->http, bfr_exchange_handle, loop);
     evhttp_set_default_content_type(loop->http, NULL);
     // For connections that got no gate because memory was short; no other sends evhttp anything of its own.
     evhttp_set_max_headers_size(loop->http, (ev_ssize_t)BFR_GATE_HEAD_MAX);

@@ -98,15 +98,15 @@ enum bfr_refusal bfr_name_check(const struct bfr_target *target, struct bfr_span
     if (has_four_parts(text, size) && !begins_with_ids(target, text, size))
         return BFR_REFUSE_FILENAME_IDS;
 
-    char full[BFR_FILENAME_MAX + sizeof ".gz" + 1];
+    char full[BFR_FILENAME_MAX + sizeof ".gz" + 1]; // "--" is one byte longer than the "." it replaces
     memcpy(full, text, size);
     if (!ends_with(text, size, ".gz")) {
-        memcpy(full + size, ".gz", 3);
-        size += 3;
+        memcpy(full + size, ".gz", sizeof ".gz");
+        size += strlen(".gz");
     }
     if (ends_with(full, size, ".ndjson.gz")) {
         size -= strlen(".ndjson.gz");
-        memcpy(full + size, "--ndjson.gz", strlen("--ndjson.gz"));
+        memcpy(full + size, "--ndjson.gz", sizeof "--ndjson.gz");
         size += strlen("--ndjson.gz");
     }
     // Once more in what will be stored: completing "a." makes "a..gz".

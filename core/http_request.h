@@ -15,6 +15,16 @@
 
 struct bfr_http_connection;
 
+#define BFR_REQUEST_STEP_BYTES UINT64_C(65536) // how far ahead room and memory are reserved when a body grows
+
+// What the connection is to do next.
+enum bfr_step {
+    BFR_STEP_GO = 1, // go on reading
+    BFR_STEP_WAIT,   // read nothing; news comes by mail
+    BFR_STEP_STARVE, // read nothing until the budget has room: then bfr_ingest_resume
+    BFR_STEP_REPLY   // `refusal` or `success` is set: answer now
+};
+
 // Where it stands. Admission may pause at MEMORY and at RIGHTS and goes on from there.
 enum bfr_request_stage {
     BFR_AT_HEAD = 1, // nothing decided
@@ -75,5 +85,18 @@ struct bfr_http_request {
     struct bfr_gate gate;
     struct bfr_body body;
 };
+
+// Both return BFR_STEP_REPLY.
+enum bfr_step bfr_request_refuse(struct bfr_http_request *request, enum bfr_refusal refusal);
+enum bfr_step bfr_request_succeed(struct bfr_http_request *request, enum bfr_request_success success);
+
+// More room in the spool; more memory from the budget.
+enum bfr_refusal bfr_request_reserve(struct bfr_http_request *request, uint64_t bytes);
+bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t bytes);
+
+// An answer may come from any thread while the call that asks for it has not returned. deliver, after the answer is stored
+// [any], and answered, after the call [loop], meet in one atomic exchange: exactly one of the two goes on.
+void bfr_request_deliver(struct bfr_http_request *request);
+bool bfr_request_answered(struct bfr_http_request *request);
 
 #endif

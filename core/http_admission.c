@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission: everything that is decided between a request's head and its body. Runs on the loop; may pause for memory and
+// for a late verdict, and goes on where it stood.
+#include "http_admission.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "http_framing.h"
+
+static enum bfr_refusal check_headers(const struct bfr_gate *gate)
+{
+    for (unsigned i = BFR_HEADER_OTHER + 1; i < BFR_HEADER_COUNT; i++)
+        if (gate->known[i].count > 1 && bfr_header_is_single(i))
+            return BFR_REFUSE_DUPLICATE_HEADER;
+    if (gate->known[BFR_HEADER_CONTENT_ENCODING].count > 1)
+        return BFR_REFUSE_CONTENT_ENCODING;
+    struct bfr_span encoding = bfr_gate_value(gate, BFR_HEADER_CONTENT_ENCODING);
+    static const char *const accepted[] = {"", "gzip", "identity"};
+    for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++)
+        if (encoding.size == strlen(accepted[i]) &&
+            (encoding.size == 0 || strncasecmp((const char *)encoding.data, accepted[i], encoding.size) == 0))
+            return BFR_REFUSE_NONE;
+    return BFR_REFUSE_CONTENT_ENCODING;
+}
+
+// Generated names of one process never repeat, however coarse or jumpy the clock.
+static int64_t next_name_ns(struct bfr_http_shared *shared)
+{
+    int64_t now = bfr_clock_wall(shared->setup.clock);
+    int64_t last = atomic_load(&shared->last_name_ns);
+    int64_t next;
+    do
+        next = now > last ? now : last + 1;
+    while (!atomic_compare_exchange_weak(&shared->last_name_ns, &last, next));
+    return next;
+}
+
+static enum bfr_refusal check_name(struct bfr_http_request *request)
+{
+    struct bfr_span name = bfr_gate_value(&request->gate, BFR_HEADER_FILENAME);
+    if (name.size > 0)
+        return bfr_name_check(&request->target, name, request->filename);
+    if (request->gate.known[BFR_HEADER_TEST].count > 0) {
+        request->test = true;
+        return BFR_REFUSE_NONE;
+    }
+    request->name_made = true;
+    bfr_name_make(&request->target, next_name_ns(request->shared), bfr_gate_text(&request->gate, BFR_HEADER_DATA_HINT),
+                  request->filename);
+    return BFR_REFUSE_NONE;
+}
+
+static bool wants_only_json(const struct bfr_gate *gate)
+{
+    struct bfr_span accept = bfr_gate_value(gate, BFR_HEADER_ACCEPT);
+    const char *text = (const char *)accept.data;
+    return accept.size > 0 && memmem(text, accept.size, "json", 4) != NULL &&
+           memmem(text, accept.size, "*/*", 3) == NULL && memmem(text, accept.size, "text/", 5) == NULL;
+}
+
+// What the head alone can tell. Sets route, ids, name.
+static enum bfr_refusal check_head(struct bfr_http_request *request)
+{
+    struct bfr_gate *gate = &request->gate;
+    request->json_only = wants_only_json(gate);
+    enum bfr_refusal refusal = bfr_target_parse(bfr_gate_target(gate), &request->target);
+    if (refusal == BFR_REFUSE_NONE || refusal == BFR_REFUSE_ID) {
+        enum bfr_refusal method = bfr_route_check(request->target.route, gate->method);
+        if (method != BFR_REFUSE_NONE)
+            refusal = method;
+    }
+    if (refusal != BFR_REFUSE_NONE || request->target.route == BFR_ROUTE_HEALTH)
+        return refusal;
+    refusal = check_headers(gate);
+    if (refusal == BFR_REFUSE_NONE)
+        refusal = check_name(request);
+    if (refusal == BFR_REFUSE_NONE && gate->length > request->shared->setup.max_payload_bytes)
+        refusal = BFR_REFUSE_TOO_LARGE;
+    if (refusal == BFR_REFUSE_NONE && !gate->chunked && gate->length == 0 && !request->test)
+        refusal = BFR_REFUSE_EMPTY_BODY;
+    return refusal;
+}
+
+static enum bfr_step admit_head(struct bfr_http_request *request)
+{
+    enum bfr_refusal refusal = check_head(request);
+    if (refusal != BFR_REFUSE_NONE)
+        return bfr_request_refuse(request, refusal);
+    if (request->target.route == BFR_ROUTE_HEALTH)
+        return bfr_request_succeed(request, BFR_SUCCESS_HEALTH);
+    if (atomic_load(&request->shared->closing))
+        return bfr_request_refuse(request, BFR_REFUSE_DRAINING);
+    if (!request->test) {
+        refusal = bfr_request_reserve(request, request->gate.chunked ? BFR_REQUEST_STEP_BYTES : request->gate.length);
+        if (refusal != BFR_REFUSE_NONE)
+            return bfr_request_refuse(request, refusal);
+    }
+    request->stage = BFR_AT_MEMORY;
+    return BFR_STEP_GO;
+}
+
+static enum bfr_step admit_memory(struct bfr_http_request *request)
+{
+    uint64_t first = BFR_REQUEST_STEP_BYTES;
+    if (!request->gate.chunked && request->gate.length < first)
+        first = request->gate.length;
+    if (request->test) // nothing of it is kept
+        first = 0;
+    if (!bfr_request_take_memory(request, first))
+        return BFR_STEP_STARVE;
+    request->stage = BFR_AT_RIGHTS;
+    return BFR_STEP_GO;
+}
+
+// [any]
+static void on_verdict(struct bfr_question *question, const struct bfr_verdict *verdict)
+{
+    struct bfr_http_request *request =
+        (struct bfr_http_request *)((char *)question - offsetof(struct bfr_http_request, question));
+    request->verdict = *verdict;
+    bfr_request_deliver(request);
+}
+
+static enum bfr_step deny(struct bfr_http_request *request)
+{
+    switch (request->verdict.deny) {
+    case BFR_DENY_TOKEN:
+        return bfr_request_refuse(request, BFR_REFUSE_TOKEN);
+    case BFR_DENY_FOREIGN:
+        return bfr_request_refuse(request, BFR_REFUSE_FOREIGN);
+    case BFR_DENY_TENANT_GONE:
+        return bfr_request_refuse(request, BFR_REFUSE_TENANT_GONE);
+    case BFR_DENY_DATASET_GONE:
+        return bfr_request_refuse(request, BFR_REFUSE_DATASET_GONE);
+    default: // a reason this host does not know is no proof that the batch can never be accepted
+        return bfr_request_refuse(request, BFR_REFUSE_AUTH_UNKNOWN);
+    }
+}
+
+enum bfr_step bfr_admission_judge(struct bfr_http_request *request, uint32_t decision)
+{
+    if (decision == BFR_DENY)
+        return deny(request);
+    if (decision != BFR_ALLOW) {
+        request->retry_after_s = request->verdict.retry_after_s;
+        return bfr_request_refuse(request, BFR_REFUSE_AUTH_UNKNOWN);
+    }
+    request->stage = BFR_AT_BODY;
+    if (!bfr_body_begin(&request->body, request->test))
+        return bfr_request_refuse(request, BFR_REFUSE_MEMORY);
+    return BFR_STEP_GO;
+}
+
+static enum bfr_step ask_rights(struct bfr_http_request *request)
+{
+    struct bfr_request asked = {
+        .size = sizeof asked,
+        .flags = request->test && strcmp(request->target.dataset, "unknown") == 0 ? BFR_REQUEST_TENANT_ONLY : 0,
+        .tenant = request->target.tenant,
+        .dataset = request->target.dataset,
+        .authorization = bfr_gate_value(&request->gate, BFR_HEADER_AUTHORIZATION),
+        .peer = request->peer,
+    };
+    memset(&request->verdict, 0, sizeof request->verdict);
+    request->verdict.size = sizeof request->verdict;
+    request->question.on_verdict = on_verdict;
+    atomic_store(&request->turn, BFR_TURN_ASKING);
+
+    struct bfr_verdict verdict = request->verdict;
+    uint32_t decision = bfr_auth_ask(request->shared->setup.auth, &asked, &request->question, &verdict);
+    if (decision != BFR_LATER) {
+        atomic_store(&request->turn, BFR_TURN_ANSWERED);
+        request->verdict = verdict;
+        return bfr_admission_judge(request, decision);
+    }
+    return bfr_request_answered(request) ? bfr_admission_judge(request, request->verdict.decision) : BFR_STEP_WAIT;
+}
+
+enum bfr_step bfr_admission_run(struct bfr_http_request *request)
+{
+    enum bfr_step step = BFR_STEP_GO;
+    if (request->stage == BFR_AT_HEAD)
+        step = admit_head(request);
+    if (step == BFR_STEP_GO && request->stage == BFR_AT_MEMORY)
+        step = admit_memory(request);
+    if (step == BFR_STEP_GO && request->stage == BFR_AT_RIGHTS)
+        step = ask_rights(request);
+    return step;
+}

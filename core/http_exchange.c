@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes to gate to admission to body to reply: what happens on a connection, phase by phase. Runs on its loop. Nothing here
+// frees a connection: what must end becomes DEAD or LINGER.
+#include "http_exchange.h"
+
+#include "http_admission.h"
+#include "http_loop.h"
+#include "http_reply.h"
+#include "log.h"
+
+// What evhttp gets to read. It holds nothing of the client's, so there is nothing evhttp could read differently.
+static const char canonical_head[] = "GET / HTTP/1.1\r\n\r\n";
+
+#define FILLS_MAX 8 // large reads in one turn of the loop
+
+// ---- reply ----
+
+static void log_refusal(const struct bfr_http_request *request)
+{
+    const struct bfr_refusal_info *info = bfr_refusal_info(request->refusal);
+    uint32_t level = info->status == 429 || info->status == 503 ? BFR_LOG_WARN : BFR_LOG_INFO;
+    if (!bfr_log_enabled(level))
+        return;
+    const char *detail = request->verdict.size > 0 ? request->verdict.text : "";
+    if (request->stage == BFR_AT_ANSWER && request->answer_text != NULL)
+        detail = request->answer_text;
+    bfr_say(level, "http", "request refused", "status", bfr_num(info->status).text, "reason", info->label, "tenant",
+            request->target.tenant, "dataset", request->target.dataset, "peer", request->peer, "detail", detail, NULL);
+}
+
+static void count_reply(struct bfr_http_connection *connection)
+{
+    struct bfr_http_request *request = connection->request;
+    struct bfr_figures *figures = &connection->loop->shared->figures;
+    if (request->refusal != BFR_REFUSE_NONE) {
+        bfr_figures_reply(figures, bfr_refusal_info(request->refusal)->status, request->refusal);
+        log_refusal(request);
+        return;
+    }
+    bfr_figures_reply(figures, 200, BFR_REFUSE_NONE);
+    if (request->success == BFR_SUCCESS_ACCEPTED || request->success == BFR_SUCCESS_DUPLICATE)
+        bfr_figures_ack(figures, bfr_shared_now(connection->loop->shared) - request->body_ns);
+}
+
+// The client cannot be in step with us any more, or must go: reply and end the connection.
+static void reply_and_end(struct bfr_http_connection *connection)
+{
+    bfr_connection_unstarve(connection);
+    count_reply(connection);
+    bfr_linger_start(connection);
+}
+
+// The request was read to its end: let evhttp reply, so that the connection can be kept.
+static void reply_in_step(struct bfr_http_connection *connection)
+{
+    connection->phase = BFR_CONNECTION_DISPATCH;
+    if (evbuffer_prepend(bufferevent_get_input(connection->bev), canonical_head, sizeof canonical_head - 1) != 0) {
+        bfr_connection_kill(connection);
+        return;
+    }
+    if (connection->in_input)
+        return; // evhttp's read callback comes next anyway
+    bufferevent_trigger(connection->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
+    if (connection->phase == BFR_CONNECTION_DISPATCH)
+        bfr_connection_kill(connection);
+}
+
+// Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
+static bool is_followed(const struct bfr_http_connection *connection)
+{
+    return evbuffer_get_length(connection->raw) > 0 || bfr_reader_pending(connection);
+}
+
+// A step says REPLY. `whole`: the request's last byte was read.
+static void reply(struct bfr_http_connection *connection, bool whole)
+{
+    if (!whole || is_followed(connection))
+        reply_and_end(connection);
+    else
+        reply_in_step(connection);
+}
+
+static void on_replied(struct evhttp_request *from, void *arg)
+{
+    (void)from;
+    struct bfr_http_connection *connection = arg;
+    bfr_connection_enter(
+        connection, BFR_CONNECTION_IDLE,
+        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.idle_timeout_ms));
+    bfr_connection_settle(connection);
+}
+
+// Write at once instead of asking epoll first: the socket is nearly always writable, and this saves a turn of the loop.
+static void flush(struct bfr_http_connection *connection)
+{
+    struct evbuffer *output = bufferevent_get_output(connection->bev);
+    evbuffer_unfreeze(output, 1);
+    evbuffer_write(output, connection->fd);
+    evbuffer_freeze(output, 1);
+    if (evbuffer_get_length(output) == 0)
+        bufferevent_trigger(connection->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS | BEV_OPT_DEFER_CALLBACKS);
+}
+
+void bfr_exchange_handle(struct evhttp_request *from, void *arg)
+{
+    struct bfr_http_loop *loop = arg;
+    struct evhttp_connection *evcon = evhttp_request_get_connection(from);
+    struct bfr_http_connection *connection = bfr_loop_find(loop, evhttp_connection_get_bufferevent(evcon));
+    if (connection == NULL || connection->phase != BFR_CONNECTION_DISPATCH) {
+        // A connection for which there was no memory to put a gate in front of it.
+        evhttp_send_error(from, 503, "Service Unavailable");
+        return;
+    }
+    struct bfr_http_request *request = connection->request;
+    struct bfr_reply out;
+    bfr_reply_build(request, &out);
+    count_reply(connection);
+    bool close = request->gate.close || atomic_load(&loop->shared->shedding) || atomic_load(&loop->shared->closing);
+    bfr_connection_release(connection);
+    bfr_connection_enter(
+        connection, BFR_CONNECTION_REPLY,
+        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.write_timeout_ms));
+    evhttp_request_set_on_complete_cb(from, on_replied, connection);
+    bfr_reply_send(&out, from, close);
+    // evhttp turns reading on while it writes; what comes now belongs to the next request.
+    bufferevent_disable(connection->bev, EV_READ);
+    flush(connection);
+}
+
+// ---- request ----
+
+// evhttp's write callback would take our 100 Continue for the end of the last reply.
+static void send_continue(struct bfr_http_connection *connection)
+{
+    bufferevent_data_cb on_read;
+    bufferevent_event_cb on_event;
+    void *arg;
+    bufferevent_getcb(connection->bev, &on_read, NULL, &on_event, &arg);
+    bufferevent_setcb(connection->bev, on_read, NULL, on_event, arg);
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    bufferevent_write(connection->bev, text, sizeof text - 1);
+    bufferevent_enable(connection->bev, EV_WRITE);
+}
+
+static void begin_body(struct bfr_http_connection *connection)
+{
+    const struct bfr_gate *gate = &connection->request->gate;
+    if (gate->expect_continue && (gate->chunked || gate->length > 0) && evbuffer_get_length(connection->raw) == 0)
+        send_continue(connection);
+    connection->body_by_ns =
+        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.read_timeout_ms);
+    bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+}
+
+static void starve(struct bfr_http_connection *connection)
+{
+    bufferevent_disable(connection->bev, EV_READ);
+    if (connection->phase == BFR_CONNECTION_STARVED)
+        return;
+    TAILQ_INSERT_TAIL(&connection->loop->starved, connection, starved_link);
+    bfr_connection_enter(connection, BFR_CONNECTION_STARVED,
+                         bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->memory.wait_ms));
+}
+
+static void wait_for_answer(struct bfr_http_connection *connection)
+{
+    bufferevent_disable(connection->bev, EV_READ);
+    bfr_connection_enter(connection, BFR_CONNECTION_WAIT,
+                         connection->request->begun_ns +
+                             connection->loop->shared->setup.settings->ack_timeout_ms * BFR_NS_PER_MS);
+}
+
+// Do what ingest says. GO is the caller's matter.
+static void obey(struct bfr_http_connection *connection, enum bfr_step step, bool whole)
+{
+    switch (step) {
+    case BFR_STEP_GO:
+        break;
+    case BFR_STEP_WAIT:
+        wait_for_answer(connection);
+        break;
+    case BFR_STEP_STARVE:
+        starve(connection);
+        break;
+    case BFR_STEP_REPLY:
+        reply(connection, whole);
+        break;
+    }
+}
+
+static void refuse(struct bfr_http_connection *connection, enum bfr_refusal refusal)
+{
+    connection->request->refusal = refusal;
+    reply_and_end(connection);
+}
+
+static void begin_request(struct bfr_http_connection *connection)
+{
+    struct bfr_http_loop *loop = connection->loop;
+    struct bfr_http_request *request = bfr_loop_request(loop);
+    if (request == NULL) {
+        bfr_connection_kill(connection);
+        return;
+    }
+    loop->active++;
+    connection->in_flight = true;
+    connection->request = request;
+    request->connection = connection;
+    request->peer = connection->peer;
+    request->begun_ns = bfr_shared_now(connection->loop->shared);
+    bfr_connection_enter(connection, BFR_CONNECTION_HEAD,
+                         request->begun_ns +
+                             connection->loop->shared->setup.settings->webhook.head_timeout_ms * BFR_NS_PER_MS);
+}
+
+// Feed the first stretch of raw bytes to the gate, drop what it ate.
+static enum bfr_gate_event feed_gate(struct bfr_http_connection *connection)
+{
+    struct evbuffer_iovec first = {NULL, 0};
+    size_t used = 0;
+    evbuffer_peek(connection->raw, -1, NULL, &first, 1);
+    if (evbuffer_get_length(connection->raw) == 0)
+        first.iov_len = 0;
+    enum bfr_gate_event event = bfr_gate_feed(&connection->request->gate, first.iov_base, first.iov_len, &used);
+    evbuffer_drain(connection->raw, used);
+    return event;
+}
+
+static bool has_raw(const struct bfr_http_connection *connection)
+{
+    return evbuffer_get_length(connection->raw) > 0;
+}
+
+// True: there may be more to do with what is here.
+static bool read_head(struct bfr_http_connection *connection)
+{
+    enum bfr_gate_event event = feed_gate(connection);
+    if (event == BFR_GATE_MORE)
+        return has_raw(connection);
+    if (event == BFR_GATE_BAD) {
+        refuse(connection, connection->request->gate.refusal);
+        return false;
+    }
+    enum bfr_step step = bfr_admission_run(connection->request);
+    const struct bfr_gate *gate = &connection->request->gate;
+    // A request without a body is in step, whatever the reply.
+    bool whole = !gate->chunked && gate->length == 0;
+    if (step == BFR_STEP_GO)
+        begin_body(connection);
+    obey(connection, step, whole);
+    return step == BFR_STEP_GO;
+}
+
+static bool finish_body(struct bfr_http_connection *connection)
+{
+    obey(connection, bfr_ingest_finish(connection->request), true);
+    return false;
+}
+
+static bool take_body(struct bfr_http_connection *connection)
+{
+    struct bfr_http_request *request = connection->request;
+    enum bfr_step step = BFR_STEP_GO;
+    if (!has_raw(connection)) {
+        // Enough for one turn: others want to be served too, and epoll will call again.
+        if (++connection->fills > FILLS_MAX)
+            return false;
+        size_t got = bfr_reader_fill(connection, &step);
+        obey(connection, step, false);
+        return got > 0 && step == BFR_STEP_GO;
+    }
+    uint64_t size = evbuffer_get_length(connection->raw);
+    if (size > request->gate.body_left)
+        size = request->gate.body_left;
+    step = bfr_ingest_grow(request, size);
+    if (step != BFR_STEP_GO) {
+        obey(connection, step, false);
+        return false;
+    }
+    enum bfr_refusal refusal = bfr_body_move(&request->body, connection->raw, (size_t)size);
+    if (refusal != BFR_REFUSE_NONE) {
+        refuse(connection, refusal);
+        return false;
+    }
+    bfr_gate_take(&request->gate, size);
+    return true;
+}
+
+static bool read_body(struct bfr_http_connection *connection)
+{
+    switch (feed_gate(connection)) {
+    case BFR_GATE_BODY:
+        return take_body(connection);
+    case BFR_GATE_END:
+        return finish_body(connection);
+    case BFR_GATE_BAD:
+        refuse(connection, connection->request->gate.refusal);
+        return false;
+    default:
+        return has_raw(connection);
+    }
+}
+
+// One request as far as the bytes reach.
+static void work(struct bfr_http_connection *connection)
+{
+    bool more = true;
+    connection->fills = 0;
+    while (more) {
+        if (connection->phase == BFR_CONNECTION_IDLE && has_raw(connection))
+            begin_request(connection);
+        if (connection->phase == BFR_CONNECTION_HEAD)
+            more = read_head(connection);
+        else if (connection->phase == BFR_CONNECTION_BODY)
+            more = read_body(connection);
+        else
+            more = false;
+    }
+}
+
+// libevent's small read. All of it is taken away here, so that evhttp's read callback, which follows, finds nothing.
+void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct bfr_http_connection *connection = arg;
+    if (connection->busy || info->n_added == 0 || connection->phase >= BFR_CONNECTION_DISPATCH)
+        return;
+    connection->busy = true;
+    connection->in_input = true;
+    connection->more = info->n_added >= 4096;
+    if (evbuffer_add_buffer(connection->raw, input) == 0)
+        work(connection);
+    else
+        bfr_connection_kill(connection);
+    connection->in_input = false;
+    connection->busy = false;
+}
+
+// ---- waiting ----
+
+// Admission or a paused body goes on, or does not.
+static void go_on(struct bfr_http_connection *connection, enum bfr_step step, bool was_admitted)
+{
+    connection->busy = true;
+    if (step == BFR_STEP_GO) {
+        bfr_connection_unstarve(connection);
+        bufferevent_enable(connection->bev, EV_READ);
+        connection->more = true;
+        if (was_admitted)
+            bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+        else
+            begin_body(connection);
+        work(connection);
+    } else {
+        if (step == BFR_STEP_WAIT)
+            bfr_connection_unstarve(connection);
+        obey(connection, step, false);
+    }
+    connection->busy = false;
+}
+
+bool bfr_exchange_feed(struct bfr_http_connection *connection)
+{
+    bool was_admitted = connection->request->stage == BFR_AT_BODY;
+    enum bfr_step step = bfr_ingest_resume(connection->request);
+    if (step == BFR_STEP_STARVE)
+        return false;
+    go_on(connection, step, was_admitted);
+    return true;
+}
+
+void bfr_exchange_mail(struct bfr_http_connection *connection)
+{
+    bool complete = connection->request->stage == BFR_AT_ANSWER;
+    enum bfr_step step = bfr_ingest_resume(connection->request);
+    if (complete)
+        reply(connection, true);
+    else
+        go_on(connection, step, false);
+}
+
+void bfr_exchange_expire(struct bfr_http_connection *connection)
+{
+    struct bfr_http_request *request = connection->request;
+    bool complete = request->stage == BFR_AT_ANSWER;
+    enum bfr_step step = bfr_ingest_expire(request);
+    if (step == BFR_STEP_WAIT) // its mail is on the way
+        bfr_connection_deadline(connection, bfr_connection_in_ms(connection, 1000));
+    else if (complete)
+        reply(connection, true);
+    else
+        reply_and_end(connection);
+}
