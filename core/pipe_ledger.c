@@ -166,11 +166,12 @@ static void book_one(struct bfr_ledger *ledger, const struct bfr_booking *bookin
     if (row == NULL)
         row = ledger->shared;
     enum column from = moves[booking->move].from, to = moves[booking->move].to, also = moves[booking->move].also;
-    row->columns[from].batches -= 1;
+    int64_t batches = booking->batches == 0 ? 1 : (int64_t)booking->batches;
+    row->columns[from].batches -= batches;
     row->columns[from].bytes -= (int64_t)booking->bytes;
-    row->columns[to].batches += 1;
+    row->columns[to].batches += batches;
     row->columns[to].bytes += (int64_t)booking->bytes;
-    row->columns[also].batches += 1;
+    row->columns[also].batches += batches;
     row->columns[also].bytes += (int64_t)booking->bytes;
 }
 

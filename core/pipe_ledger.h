@@ -27,7 +27,8 @@ enum bfr_move {
 struct bfr_booking {
     uint32_t move;      // enum bfr_move
     const char *tenant; // borrowed for the call
-    uint64_t bytes;     // of one batch
+    uint64_t bytes;     // of the batches
+    uint64_t batches;   // how many; 0 stands for one
 };
 
 struct bfr_ledger *bfr_ledger_new(void); // NULL when memory or randomness is short

@@ -271,7 +271,12 @@ static void stages_hook(struct bfr_pipeline *pipeline)
 {
     for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
         struct bfr_port *port = &pipeline->ports[i];
-        const struct bfr_stage_hooks hooks = {.on_complete = on_complete, .on_ready = on_ready, .arg = port};
+        const struct bfr_stage_hooks hooks = {
+            .on_complete = on_complete,
+            .on_ready = on_ready,
+            .on_account = i < pipeline->queue_count ? bfr_pipeline_on_account : NULL,
+            .arg = port,
+        };
         bfr_stage_hook(port->stage, &hooks);
     }
 }

@@ -526,6 +526,33 @@ static void test_recovered_batches_are_booked_known_and_stored(void **state)
     assert_int_equal(rig.lost, 0); // a stable queue keeps its dead letter
 }
 
+static void test_what_a_queue_does_by_itself_is_booked(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.queue_plugins[0] = &fake_queue_stable;
+    rig_create(&rig);
+    rig_start(&rig);
+    const struct bfr_host *host = rig.queues[0]->host;
+    host->account(host, BFR_ACCOUNT_FOUND_HELD, "t", 5, 500);
+    host->account(host, BFR_ACCOUNT_FOUND_BURIED, "u", 2, 20);
+    host->account(host, BFR_ACCOUNT_BURIED, "t", 1, 100);
+    host->account(host, BFR_ACCOUNT_PURGED_HELD, "t", 3, 300);
+    host->account(host, BFR_ACCOUNT_PURGED_BURIED, "u", 1, 10);
+    struct bfr_ledger_row total = rig_total(&rig);
+    assert_int_equal(total.recovered_batches, 7);
+    assert_int_equal(total.recovered_bytes, 520);
+    assert_int_equal(total.held_batches, 1);
+    assert_int_equal(total.held_bytes, 100);
+    assert_int_equal(total.buried_batches, 2);
+    assert_int_equal(total.buried_bytes, 110);
+    assert_int_equal(total.purged_batches, 4);
+    assert_int_equal(bfr_pipeline_unaccounted(rig.pipeline), 0);
+    host->account(host, BFR_ACCOUNT_PURGED_HELD, "t", 1, 100);
+    rig_close(&rig);
+}
+
 static void test_recovered_batch_answers_at_the_configured_level_only(void **state)
 {
     struct rig rig;
@@ -653,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_queue_behind_a_stable_one_gets_its_room_from_the_link),
         cmocka_unit_test(test_ready_says_why_not),
         cmocka_unit_test(test_recovered_batches_are_booked_known_and_stored),
+        cmocka_unit_test(test_what_a_queue_does_by_itself_is_booked),
         cmocka_unit_test(test_recovered_batch_answers_at_the_configured_level_only),
         cmocka_unit_test(test_metrics_show_the_ledger_and_cap_the_tenants),
         cmocka_unit_test(test_impossible_shapes_are_refused_with_a_way_out),

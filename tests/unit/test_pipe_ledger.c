@@ -14,7 +14,7 @@
 
 static void book(struct bfr_ledger *ledger, uint32_t move, const char *tenant, uint64_t bytes)
 {
-    const struct bfr_booking booking = {move, tenant, bytes};
+    const struct bfr_booking booking = {.move = move, .tenant = tenant, .bytes = bytes};
     assert_true(bfr_ledger_admit(ledger, tenant));
     bfr_ledger_book(ledger, &booking, 1);
 }
@@ -143,8 +143,8 @@ struct load {
 static void *keep_booking(void *arg)
 {
     struct load *load = arg;
-    const struct bfr_booking in[] = {{BFR_MOVE_ACCEPTED, load->tenant, 3}, {BFR_MOVE_ACCEPTED, load->tenant, 4}};
-    const struct bfr_booking out[] = {{BFR_MOVE_STORED, load->tenant, 3}, {BFR_MOVE_BURIED, load->tenant, 4}};
+    const struct bfr_booking in[] = {{BFR_MOVE_ACCEPTED, load->tenant, 3, 1}, {BFR_MOVE_ACCEPTED, load->tenant, 4, 1}};
+    const struct bfr_booking out[] = {{BFR_MOVE_STORED, load->tenant, 3, 1}, {BFR_MOVE_BURIED, load->tenant, 4, 1}};
     while (!atomic_load(load->stop)) {
         bfr_ledger_book(load->ledger, in, 2);
         bfr_ledger_book(load->ledger, out, 2);
