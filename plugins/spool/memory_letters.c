@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dead letters of the volatile queue: list, redrive, purge, and what is said of them at the end. Any thread, for people:
+// Dead letters of the volatile queue: list, redrive, purge. Any thread, for people:
 // may walk lists under the mutex, but calls back only without it, from copies or with batches taken out of every list.
 #include "memory_queue.h"
 
@@ -271,14 +271,4 @@ uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool with
     if (wake)
         queue->host->ready(queue->host);
     return count;
-}
-
-void bfr_memory_log_lost_letters(struct memory_queue *queue)
-{
-    for (struct list *node = queue->letters.next; node != &queue->letters; node = node->next) {
-        const struct held *held = LIST_OWNER(node, struct held, link);
-        bfr_log(queue->host, BFR_LOG_ERROR, "dead letter lost with the process; a disk queue would keep it", "tenant",
-                held->batch->tenant, "dataset", held->batch->dataset, "filename", held->batch->filename, "reason",
-                bfr_reason_name(held->trouble.reason), NULL);
-    }
 }

@@ -23,11 +23,6 @@ static uint32_t start(void *self, struct bfr_err *err)
     return BFR_OK;
 }
 
-static void stop(void *self)
-{
-    bfr_memory_log_lost_letters(self);
-}
-
 static void destroy(void *self)
 {
     bfr_memory_free(self);
@@ -45,7 +40,6 @@ static const struct bfr_life life = {
     .size = sizeof life,
     .create = create,
     .start = start,
-    .stop = stop,
     .destroy = destroy,
 };
 

@@ -79,8 +79,6 @@ uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dr
                             void (*moved)(void *arg, const struct bfr_letter *letter), void *arg);
 uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool held, bool dry_run,
                           void (*gone)(void *arg, const struct bfr_letter *letter), void *arg);
-// Say which letters end with the process.
-void bfr_memory_log_lost_letters(struct memory_queue *queue);
 
 // Between the files of the queue. `held` is in no list and counted nowhere; the mutex is not held.
 void bfr_memory_forget(struct memory_queue *queue, struct held *held);
