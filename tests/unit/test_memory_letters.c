@@ -177,19 +177,6 @@ static void test_letters_count_against_the_limit(void **state)
     plugin_file_finish(stage.fake);
 }
 
-static void test_stop_names_the_letters_that_are_lost(void **state)
-{
-    struct stage stage = open_stage("1MiB", 1);
-    (void)state;
-
-    bury_new(&stage, "acme", "a.gz");
-    bfr_fake_stop(stage.fake);
-    assert_true(plugin_file_logged(stage.fake, "dead letter lost"));
-    assert_true(plugin_file_logged(stage.fake, "a.gz"));
-    assert_true(plugin_file_logged(stage.fake, "conflict"));
-    bfr_fake_free(stage.fake);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,7 +186,6 @@ int main(void)
         cmocka_unit_test(test_redrive_asks_only_those_who_buried),
         cmocka_unit_test(test_purge_forgets_letters_and_on_request_what_is_not_lent),
         cmocka_unit_test(test_letters_count_against_the_limit),
-        cmocka_unit_test(test_stop_names_the_letters_that_are_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
