@@ -14,7 +14,7 @@
 #include "http_refusal.h"
 
 // RAM of a compressor, which the budget has to know of (zlib.h: (1 << 17) + (1 << 17) and a little).
-#define BFR_BODY_COMPRESSOR_BYTES (272u * 1024u)
+#define BFR_BODY_COMPRESSOR_BYTES UINT64_C(278528)
 
 enum bfr_body_kind {
     BFR_BODY_UNDECIDED = 1, // fewer than four bytes are here
