@@ -24,6 +24,6 @@ static inline int64_t bfr_clock_wall(const struct bfr_clock *clock)
 }
 
 #define BFR_NS_PER_MS UINT64_C(1000000)
-#define BFR_NS_PER_S UINT64_C(1000000000)
+#define BFR_NS_PER_S  UINT64_C(1000000000)
 
 #endif

@@ -10,8 +10,8 @@
 #include <bfr/host.h> // enum bfr_metric_type
 
 struct bfr_metrics;
-struct bfr_metric;  // a name with its label names
-struct bfr_series;  // one combination of label values
+struct bfr_metric; // a name with its label names
+struct bfr_series; // one combination of label values
 
 struct bfr_metrics *bfr_metrics_new(void);
 void bfr_metrics_free(struct bfr_metrics *metrics);

@@ -35,7 +35,7 @@ extern "C" {
 
 /* True when the table behind `table` (a pointer to a struct whose first member is `size`) is long enough to hold
  * `field`. For a function slot, test the slot for NULL as well: an optional slot may be left empty. */
-#define BFR_HAS(table, field) \
+#define BFR_HAS(table, field)                                                                                          \
     ((size_t)(table)->size >= (size_t)((const char *)(&(table)->field + 1) - (const char *)(table)))
 
 /* A slot that is there and filled. */
@@ -49,15 +49,15 @@ extern "C" {
 
 /* What a plugin is. Zero is never valid. */
 enum bfr_kind {
-    BFR_KIND_AUTH = 1,    /* struct bfr_auth_vtable, auth.h */
-    BFR_KIND_QUEUE = 2,   /* struct bfr_queue_vtable, queue.h */
-    BFR_KIND_SINK = 3,    /* struct bfr_sink_vtable, sink.h */
-    BFR_KIND_SERVICE = 4  /* struct bfr_service_vtable, service.h */
+    BFR_KIND_AUTH = 1,   /* struct bfr_auth_vtable, auth.h */
+    BFR_KIND_QUEUE = 2,  /* struct bfr_queue_vtable, queue.h */
+    BFR_KIND_SINK = 3,   /* struct bfr_sink_vtable, sink.h */
+    BFR_KIND_SERVICE = 4 /* struct bfr_service_vtable, service.h */
 };
 
 /* Flags of a descriptor. A queue sets exactly one of the first two. */
 #define BFR_FLAG_VOLATILE UINT64_C(1) /* a completed put is lost with the process */
-#define BFR_FLAG_STABLE UINT64_C(2)   /* a completed put survives SIGKILL and loss of power */
+#define BFR_FLAG_STABLE   UINT64_C(2) /* a completed put survives SIGKILL and loss of power */
 
 struct bfr_option;
 struct bfr_life;
@@ -73,14 +73,14 @@ struct bfr_plugin {
     uint32_t min_host_minor; /* the lowest host minor it can live with; 0 if it uses nothing newer than 1.0 */
     uint32_t size;           /* sizeof(struct bfr_plugin) as compiled */
 
-    uint32_t kind;        /* enum bfr_kind */
-    const char *name;     /* as in YAML and as the file is called: [a-z0-9-]+, at most 32 bytes */
-    const char *version;  /* the plugin's own version, free form, at most 32 bytes */
-    const char *summary;  /* one line for `plugins list`, at most 120 bytes */
+    uint32_t kind;       /* enum bfr_kind */
+    const char *name;    /* as in YAML and as the file is called: [a-z0-9-]+, at most 32 bytes */
+    const char *version; /* the plugin's own version, free form, at most 32 bytes */
+    const char *summary; /* one line for `plugins list`, at most 120 bytes */
 
     const struct bfr_option *options; /* `option_count` elements, each `option_size` bytes apart; NULL when 0 */
     uint32_t option_count;
-    uint32_t option_size;             /* sizeof(struct bfr_option) as compiled */
+    uint32_t option_size; /* sizeof(struct bfr_option) as compiled */
 
     const struct bfr_life *life; /* life.h; required */
     const void *vtable;          /* the table of its kind; required except for BFR_KIND_SERVICE, where it may be NULL */
@@ -88,8 +88,7 @@ struct bfr_plugin {
 };
 
 /* The first five members of a descriptor, for static initialisation in C and C++. */
-#define BFR_PLUGIN_HEAD \
-    BFR_ABI_MAGIC, BFR_ABI_MAJOR, BFR_ABI_MINOR, 0, (uint32_t)sizeof(struct bfr_plugin)
+#define BFR_PLUGIN_HEAD BFR_ABI_MAGIC, BFR_ABI_MAJOR, BFR_ABI_MINOR, 0, (uint32_t)sizeof(struct bfr_plugin)
 
 /* The entry. Returns static constant data, allocates nothing, calls nothing, has no side effect; calling it twice
  * is harmless. Its name carries the ABI's major. [main] */

@@ -42,12 +42,12 @@ enum bfr_deny {
 };
 
 struct bfr_verdict {
-    uint32_t size;     /* sizeof(struct bfr_verdict); set by who makes the struct */
-    uint32_t decision; /* enum bfr_decision, never BFR_LATER */
-    uint32_t deny;     /* enum bfr_deny, with BFR_DENY */
-    uint32_t retry_after_s; /* with BFR_UNKNOWN: a hint for the sender; 0 = the host decides */
+    uint32_t size;                /* sizeof(struct bfr_verdict); set by who makes the struct */
+    uint32_t decision;            /* enum bfr_decision, never BFR_LATER */
+    uint32_t deny;                /* enum bfr_deny, with BFR_DENY */
+    uint32_t retry_after_s;       /* with BFR_UNKNOWN: a hint for the sender; 0 = the host decides */
     char account[BFR_ID_MAX + 1]; /* with BFR_ALLOW: filled by the plugin; may be empty */
-    char text[160];    /* with DENY and UNKNOWN: one line for the log, never shown to the sender, no secret */
+    char text[160]; /* with DENY and UNKNOWN: one line for the log, never shown to the sender, no secret */
 };
 
 struct bfr_auth_vtable {

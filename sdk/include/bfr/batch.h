@@ -23,12 +23,12 @@ struct bfr_span {
     size_t size; /* bytes */
 };
 
-#define BFR_ID_MAX 64        /* bytes in an account, tenant or dataset id */
+#define BFR_ID_MAX       64  /* bytes in an account, tenant or dataset id */
 #define BFR_FILENAME_MAX 240 /* bytes in a filename */
 
 /* Flags of a batch. */
 #define BFR_BATCH_COMPRESSED_HERE UINT32_C(1) /* the sender's plain body was stored as one gzip member */
-#define BFR_BATCH_NAME_GENERATED UINT32_C(2)  /* the sender gave no filename */
+#define BFR_BATCH_NAME_GENERATED  UINT32_C(2) /* the sender gave no filename */
 
 /*
  * All strings are UTF-8, NUL-terminated, never NULL (empty when unknown) and live as long as the batch.

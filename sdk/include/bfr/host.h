@@ -59,10 +59,10 @@ struct bfr_host {
     /* Options, as declared in the plugin's table. Asking for a name that is not in it, or with the getter of
      * another type, is a bug of the plugin and ends the process in debug builds. Strings and lists are owned by the
      * host; live options may be replaced by a reload, which happens only inside life.reload. [main] */
-    bool (*config_has)(const struct bfr_host *host, const char *name); /* given, or has a fallback */
+    bool (*config_has)(const struct bfr_host *host, const char *name);           /* given, or has a fallback */
     const char *(*config_string)(const struct bfr_host *host, const char *name); /* "" when unset */
     bool (*config_bool)(const struct bfr_host *host, const char *name);
-    int64_t (*config_integer)(const struct bfr_host *host, const char *name); /* INTEGER; SIZE in bytes; DURATION in ms */
+    int64_t (*config_integer)(const struct bfr_host *host, const char *name); /* INTEGER, SIZE (bytes), DURATION (ms) */
     double (*config_number)(const struct bfr_host *host, const char *name);
     const char *const *(*config_list)(const struct bfr_host *host, const char *name, size_t *out_count);
 

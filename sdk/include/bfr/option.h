@@ -15,11 +15,11 @@ extern "C" {
 
 /* Type of an option's value. Zero is never valid. */
 enum bfr_option_type {
-    BFR_OPTION_STRING = 1,   /* config_string */
-    BFR_OPTION_BOOL = 2,     /* config_bool: true or false */
-    BFR_OPTION_INTEGER = 3,  /* config_integer */
-    BFR_OPTION_NUMBER = 4,   /* config_number: decimal fraction */
-    BFR_OPTION_SIZE = 5,     /* config_integer, bytes: 4096, 64KiB, 10MiB, 1GiB, 1TiB (1024), 10KB, 1MB, 1GB, 1TB (1000) */
+    BFR_OPTION_STRING = 1,  /* config_string */
+    BFR_OPTION_BOOL = 2,    /* config_bool: true or false */
+    BFR_OPTION_INTEGER = 3, /* config_integer */
+    BFR_OPTION_NUMBER = 4,  /* config_number: decimal fraction */
+    BFR_OPTION_SIZE = 5, /* config_integer, bytes: 4096, 64KiB, 10MiB, 1GiB, 1TiB (1024), 10KB, 1MB, 1GB, 1TB (1000) */
     BFR_OPTION_DURATION = 6, /* config_integer, milliseconds: 500ms, 30s, 5m, 2h, 7d; a plain number counts in `unit` */
     BFR_OPTION_PATH = 7,     /* config_string; made absolute: a relative path is relative to the configuration file */
     BFR_OPTION_LIST = 8,     /* config_list: a YAML list of strings; a single string is a list of one */
@@ -28,8 +28,8 @@ enum bfr_option_type {
 
 /* Flags of an option. */
 #define BFR_OPTION_REQUIRED UINT32_C(1) /* the stage is refused without it */
-#define BFR_OPTION_SECRET UINT32_C(2)   /* masked wherever it is shown; also accepted as `<name>_file` */
-#define BFR_OPTION_LIVE UINT32_C(4)     /* a reload may change it while the stage runs (life.h, reload) */
+#define BFR_OPTION_SECRET   UINT32_C(2) /* masked wherever it is shown; also accepted as `<name>_file` */
+#define BFR_OPTION_LIVE     UINT32_C(4) /* a reload may change it while the stage runs (life.h, reload) */
 
 /*
  * One key. All texts are static. `fallback`, `min` and `max` are written as the value is written in YAML ("64KiB").

@@ -23,11 +23,11 @@ extern "C" {
 /* Status of a call that can fail. Zero is success. */
 enum bfr_status {
     BFR_OK = 0,
-    BFR_EFAIL = 1,    /* failed; the text says why */
-    BFR_ENOMEM = 2,   /* out of memory */
-    BFR_EINVAL = 3,   /* the caller's or the configuration's fault */
-    BFR_ENOTSUP = 4,  /* not offered here */
-    BFR_ENOENT = 5    /* no such thing */
+    BFR_EFAIL = 1,   /* failed; the text says why */
+    BFR_ENOMEM = 2,  /* out of memory */
+    BFR_EINVAL = 3,  /* the caller's or the configuration's fault */
+    BFR_ENOTSUP = 4, /* not offered here */
+    BFR_ENOENT = 5   /* no such thing */
 };
 
 /*
@@ -37,8 +37,8 @@ enum bfr_status {
  * text.h does it).
  */
 struct bfr_err {
-    uint32_t size;   /* sizeof(struct bfr_err) */
-    char text[768];  /* UTF-8, NUL-terminated */
+    uint32_t size;  /* sizeof(struct bfr_err) */
+    char text[768]; /* UTF-8, NUL-terminated */
 };
 
 /* What became of one delivered batch. Zero is never valid. */

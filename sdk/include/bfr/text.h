@@ -14,7 +14,7 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define BFR_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
-#define BFR_SENTINEL __attribute__((sentinel))
+#define BFR_SENTINEL                    __attribute__((sentinel))
 #else
 #define BFR_PRINTF(format_index, first)
 #define BFR_SENTINEL
