@@ -11,7 +11,7 @@ def test_200_connections_lose_nothing(make_receiver, pytestconfig):
     receiver = make_receiver({"logging": {"level": "info"}, "shutdown_delay": "100ms"}, pipeline=[
         {"plugin": "auth", "mode": "open"},
         # Small, so that the queue is full now and then, and a stop has not minutes of work before it.
-        {"plugin": "memory", "max_bytes": "4MiB"},
+        {"plugin": "memory", "max_bytes": "2MiB"},
         {"plugin": "fs", "directory": "sink"},
     ]).start()
     load = Load(receiver.port, connections=200).start(seconds).join()
