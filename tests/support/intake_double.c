@@ -48,13 +48,27 @@ unsigned fake_intake_submitted(struct bfr_pipeline *pipeline)
     return submitted;
 }
 
-void fake_answer(struct bfr_pipeline *pipeline, uint32_t answer)
+struct bfr_waiter *fake_answer_begin(struct bfr_pipeline *pipeline)
 {
     pthread_mutex_lock(&pipeline->lock);
     struct bfr_waiter *waiter = pipeline->waiting;
     pipeline->waiting = NULL;
     pthread_mutex_unlock(&pipeline->lock);
     bfr_must(waiter != NULL);
+    return waiter;
+}
+
+void fake_intake_await_late_abandon(struct bfr_pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    while (pipeline->abandoned_too_late == 0)
+        pthread_cond_wait(&pipeline->changed, &pipeline->lock);
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+void fake_answer(struct bfr_pipeline *pipeline, uint32_t answer)
+{
+    struct bfr_waiter *waiter = fake_answer_begin(pipeline);
     waiter->on_answer(waiter, answer, "told by the test");
 }
 
@@ -128,6 +142,8 @@ bool bfr_intake_abandon(struct bfr_pipeline *pipeline, struct bfr_waiter *waiter
     if (waits) {
         pipeline->waiting = NULL;
         pipeline->abandoned++;
+    } else {
+        pipeline->abandoned_too_late++;
     }
     pthread_cond_broadcast(&pipeline->changed);
     pthread_mutex_unlock(&pipeline->lock);

@@ -25,6 +25,7 @@ struct bfr_pipeline {
     uint64_t reserved; // minus released and submitted
     unsigned submitted;
     unsigned abandoned;
+    unsigned abandoned_too_late;                 // the answer was on its way
     struct bfr_batch *batches[FAKE_BATCHES_MAX]; // kept until fake_intake_clear
     struct bfr_waiter *waiting;
 };
@@ -49,6 +50,9 @@ void fake_intake_fini(struct bfr_pipeline *pipeline); // releases the batches
 void fake_intake_clear(struct bfr_pipeline *pipeline);
 void fake_intake_await(struct bfr_pipeline *pipeline, unsigned submitted); // until so many were submitted
 unsigned fake_intake_submitted(struct bfr_pipeline *pipeline);
+// Take the one that waits, as a pipeline does before it answers: it cannot be abandoned any more.
+struct bfr_waiter *fake_answer_begin(struct bfr_pipeline *pipeline);
+void fake_intake_await_late_abandon(struct bfr_pipeline *pipeline);
 // Answer the one that waits, from the calling thread.
 void fake_answer(struct bfr_pipeline *pipeline, uint32_t answer);
 

@@ -214,6 +214,38 @@ static void test_what_is_not_finished_by_the_deadline_is_cut_off_and_counted(voi
     close(idle);
 }
 
+struct stopping {
+    struct edge *f;
+    uint32_t cut_off;
+};
+
+static void *stop_at_once(void *arg)
+{
+    struct stopping *stopping = arg;
+    stopping->cut_off = bfr_http_server_stop(stopping->f->server, 0);
+    return NULL;
+}
+
+static void test_a_stop_waits_for_an_answer_that_is_on_its_way(void **state)
+{
+    struct edge *f = *state;
+    f->pipeline.answer = 0;
+    int fd = client_connect(f->port);
+    edge_post_tiny(fd, EDGE_NAME);
+    fake_intake_await(&f->pipeline, 1);
+    struct bfr_waiter *waiter = fake_answer_begin(&f->pipeline);
+    struct stopping stopping = {.f = f};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, stop_at_once, &stopping), 0);
+    fake_intake_await_late_abandon(&f->pipeline);
+    assert_true(client_closed(fd));
+    waiter->on_answer(waiter, BFR_ANSWER_ACCEPTED, NULL); // the waiter's memory must still be there
+    pthread_join(thread, NULL);
+    f->stopped = true;
+    assert_int_equal(stopping.cut_off, 1);
+    close(fd);
+}
+
 static void test_a_port_in_use_is_found_at_once(void **state)
 {
     struct edge *f = *state;
@@ -278,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_closed_server_refuses_and_finishes_what_is_in_flight, edge_set_up,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_not_finished_by_the_deadline_is_cut_off_and_counted, edge_set_up,
+                                        edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_stop_waits_for_an_answer_that_is_on_its_way, edge_set_up,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_port_in_use_is_found_at_once, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_many_senders_are_each_answered_once, edge_set_up, edge_tear_down),

@@ -80,6 +80,20 @@ static void test_an_unanswered_batch_gets_503_and_stays_accepted(void **state)
     close(fd);
 }
 
+static void test_an_answer_that_crosses_its_timeout_is_given(void **state)
+{
+    struct edge *f = *state;
+    f->pipeline.answer = 0;
+    int fd = client_connect(f->port);
+    edge_post_tiny(fd, EDGE_NAME);
+    fake_intake_await(&f->pipeline, 1);
+    struct bfr_waiter *waiter = fake_answer_begin(&f->pipeline);
+    fake_intake_await_late_abandon(&f->pipeline);
+    waiter->on_answer(waiter, BFR_ANSWER_ACCEPTED, NULL);
+    edge_expect(fd, 200);
+    close(fd);
+}
+
 static void test_an_unanswered_question_gets_503(void **state)
 {
     struct edge *f = *state;
@@ -208,6 +222,7 @@ int main(void)
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_an_unanswered_batch_gets_503_and_stays_accepted, set_up_quick,
                                         edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_answer_that_crosses_its_timeout_is_given, set_up_quick, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_an_unanswered_question_gets_503, set_up_quick, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_slow_heads_and_bodies_and_idle_connections_are_closed_without_a_word,
                                         set_up_quick, edge_tear_down),
