@@ -31,17 +31,18 @@ int client_connect(uint16_t port)
     return fd;
 }
 
-void client_send(int fd, const void *data, size_t size)
+bool client_send(int fd, const void *data, size_t size)
 {
     for (const char *at = data; size > 0;) {
         ssize_t sent = send(fd, at, size, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
-            return;
+            return false;
         at += sent;
         size -= (size_t)sent;
     }
+    return true;
 }
 
 void client_text(int fd, const char *text)
@@ -100,15 +101,22 @@ bool client_reply(int fd, struct http_reply *out)
     return true;
 }
 
-bool client_closed(int fd)
+static ssize_t read_to_the_end(int fd)
 {
     char drop[4096];
-    while (readable(fd)) {
-        ssize_t got = recv(fd, drop, sizeof drop, 0);
-        if (got == 0 || (got < 0 && errno == ECONNRESET))
-            return true;
-        if (got < 0)
-            return false;
-    }
-    return false;
+    ssize_t got = 1;
+    while (got > 0 && readable(fd))
+        got = recv(fd, drop, sizeof drop, 0);
+    return got;
+}
+
+bool client_closed(int fd)
+{
+    ssize_t end = read_to_the_end(fd);
+    return end == 0 || (end < 0 && errno == ECONNRESET);
+}
+
+bool client_closed_orderly(int fd)
+{
+    return read_to_the_end(fd) == 0;
 }

@@ -16,12 +16,14 @@ struct http_reply {
 };
 
 int client_connect(uint16_t port);
-void client_send(int fd, const void *data, size_t size); // all of it; the peer's reset is no failure
+bool client_send(int fd, const void *data, size_t size); // false: the peer did not take all of it
 void client_text(int fd, const char *text);
 // One reply. False: the connection ended, or nothing came in 20 s, before it was complete.
 bool client_reply(int fd, struct http_reply *out);
 // True when the peer has closed (orderly or not); waits up to 20 s, drops what comes.
 bool client_closed(int fd);
+// The same, but a reset does not count.
+bool client_closed_orderly(int fd);
 // True when the field stands in the head with that value.
 bool reply_has(const struct http_reply *reply, const char *name, const char *value);
 
