@@ -19,7 +19,7 @@ void edge_start(struct edge *f)
     struct bfr_http_setup setup = {
         .settings = &f->settings,
         .max_payload_bytes = f->settings.webhook.max_payload_size,
-        .clock = &bfr_clock_system,
+        .clock = &f->clock,
         .metrics = f->metrics,
         .pipeline = &f->pipeline,
         .auth = &f->auth,
@@ -34,6 +34,7 @@ int edge_set_up_idle(void **state)
 {
     static const char *const bind[] = {"127.0.0.1"};
     struct edge *f = calloc(1, sizeof *f);
+    f->clock = bfr_clock_system;
     f->settings.webhook.bind = bind;
     f->settings.webhook.bind_count = 1;
     f->settings.webhook.threads = 2;

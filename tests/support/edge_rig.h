@@ -8,6 +8,7 @@
 #include "intake_double.h"
 
 struct edge {
+    struct bfr_clock clock; // may be changed before edge_start
     struct bfr_settings settings;
     struct bfr_metrics *metrics;
     struct bfr_pipeline pipeline;

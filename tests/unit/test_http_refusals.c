@@ -122,6 +122,21 @@ static void test_bodies_are_refused_with_their_status(void **state)
     assert_int_equal(fake_intake_submitted(&f->pipeline), 0);
 }
 
+static int64_t frozen_wall_ns(void *arg)
+{
+    (void)arg;
+    return INT64_C(1700000000000000000);
+}
+
+static int set_up_frozen(void **state)
+{
+    edge_set_up_idle(state);
+    struct edge *f = *state;
+    f->clock.wall_ns = frozen_wall_ns; // the worst clock for names made of it
+    edge_start(f);
+    return 0;
+}
+
 static void test_a_missing_name_is_made_and_never_twice_the_same(void **state)
 {
     struct edge *f = *state;
@@ -168,7 +183,7 @@ int main(void)
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_heads_are_refused_with_their_status, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bodies_are_refused_with_their_status, edge_set_up, edge_tear_down),
-        cmocka_unit_test_setup_teardown(test_a_missing_name_is_made_and_never_twice_the_same, edge_set_up,
+        cmocka_unit_test_setup_teardown(test_a_missing_name_is_made_and_never_twice_the_same, set_up_frozen,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_connectivity_test_is_authorised_and_stores_nothing, edge_set_up,
                                         edge_tear_down),
