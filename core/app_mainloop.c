@@ -94,7 +94,7 @@ static void *watch_signals(void *arg)
     fill_signals(&set);
     for (;;) {
         // Half a second is how late the time limit, and a folded line of the log, may be noticed.
-        const struct timespec patience = {0, 500 * 1000 * 1000};
+        const struct timespec patience = {0, 500L * 1000 * 1000};
         int signal = sigtimedwait(&set, NULL, &patience);
         if (signal > 0 && note_signal(loop, signal))
             return NULL;

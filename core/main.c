@@ -133,7 +133,7 @@ static int parse_options(int argc, char **argv, struct bfr_cli *cli)
 
 int main(int argc, char **argv)
 {
-    struct bfr_cli cli = {.flags = {.environment = (const char *const *)environ}};
+    struct bfr_cli cli = {.argv = argv, .flags = {.environment = (const char *const *)environ}};
     int code = parse_options(argc, argv, &cli);
     if (code >= 0)
         return code;
