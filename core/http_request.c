@@ -25,9 +25,16 @@ enum bfr_refusal bfr_request_reserve(struct bfr_http_request *request, uint64_t 
     return room == BFR_ROOM_SHARE ? BFR_REFUSE_TENANT_SHARE : BFR_REFUSE_SPOOL_FULL;
 }
 
+// When memory is short, copies of bodies that queues can read back go first, a few bodies' worth at a time.
+static bool make_memory(struct bfr_http_request *request, uint64_t bytes)
+{
+    return bfr_intake_evict(request->shared->setup.pipeline, 4 * bytes) > 0 &&
+           bfr_budget_take(request->shared->budget, bytes);
+}
+
 bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t bytes)
 {
-    if (!bfr_budget_take(request->shared->budget, bytes))
+    if (!bfr_budget_take(request->shared->budget, bytes) && !make_memory(request, bytes))
         return false;
     request->memory += bytes;
     return true;

@@ -47,6 +47,20 @@ void bfr_intake_release(struct bfr_pipeline *pipeline, const char *tenant, uint6
     }
 }
 
+uint64_t bfr_intake_evict(struct bfr_pipeline *pipeline, uint64_t bytes)
+{
+    uint64_t freed = 0;
+    if (!atomic_load(&pipeline->started))
+        return 0;
+    // From behind: what has come farthest is the safest to read back.
+    for (size_t i = pipeline->queue_count; i > 0 && freed < bytes; i--) {
+        const struct bfr_queue_vtable *queue = bfr_stage_queue(pipeline->ports[i - 1].stage);
+        if (BFR_HAS_CALL(queue, evict))
+            freed += queue->evict(bfr_stage_self(pipeline->ports[i - 1].stage), bytes - freed);
+    }
+    return freed;
+}
+
 // --- the way in
 
 // The batch is not going in: its room and the reference go back.

@@ -32,6 +32,10 @@ struct bfr_waiter {
 uint32_t bfr_intake_reserve(struct bfr_pipeline *pipeline, const char *tenant, uint64_t bytes);
 void bfr_intake_release(struct bfr_pipeline *pipeline, const char *tenant, uint64_t bytes);
 
+// Memory is short: let queues give up copies in RAM of bodies that they can read back, about `bytes` of them. Returns how
+// many bytes will come free, at once or as soon as their last holder lets go. [loop]
+uint64_t bfr_intake_evict(struct bfr_pipeline *pipeline, uint64_t bytes);
+
 // Hand in a sealed batch for which exactly body_bytes are reserved. Takes over the caller's reference and the
 // reservation, whatever comes of it. [loop]
 void bfr_intake_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_waiter *waiter);

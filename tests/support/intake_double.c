@@ -25,6 +25,15 @@ void fake_intake_clear(struct bfr_pipeline *pipeline)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
+uint64_t bfr_intake_evict(struct bfr_pipeline *pipeline, uint64_t bytes)
+{
+    (void)bytes;
+    unsigned held = pipeline->evictable ? fake_intake_submitted(pipeline) : 0;
+    if (held > 0)
+        fake_intake_clear(pipeline);
+    return held;
+}
+
 void fake_intake_fini(struct bfr_pipeline *pipeline)
 {
     fake_intake_clear(pipeline);

@@ -20,6 +20,7 @@ struct bfr_pipeline {
     bool answer_on_other_thread;
     uint32_t room; // enum bfr_room
     uint64_t room_limit;
+    bool evictable; // the batches are copies that may be given up
 
     // What happened.
     uint64_t reserved; // minus released and submitted

@@ -185,6 +185,22 @@ static void test_a_paused_body_goes_on_when_memory_comes_back(void **state)
     free(body);
 }
 
+static void test_copies_that_can_be_read_back_make_room_for_a_body(void **state)
+{
+    struct edge *f = *state;
+    size_t size;
+    uint8_t *body = edge_gzip(200000, &size);
+    f->pipeline.evictable = true;
+    int fd = client_connect(f->port);
+    for (int i = 0; i < 3; i++) { // each fits only when the one before has gone
+        edge_send_head(fd, size, EDGE_NAME);
+        client_send(fd, body, size);
+        edge_expect(fd, 200);
+    }
+    close(fd);
+    free(body);
+}
+
 static int set_up_two_connections(void **state)
 {
     edge_set_up_idle(state);
@@ -227,6 +243,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow_heads_and_bodies_and_idle_connections_are_closed_without_a_word,
                                         set_up_quick, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_body_that_finds_no_memory_gets_503_after_the_wait, set_up_small_memory,
+                                        edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_copies_that_can_be_read_back_make_room_for_a_body, set_up_small_memory,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_paused_body_goes_on_when_memory_comes_back, set_up_patient_memory,
                                         edge_tear_down),
