@@ -95,6 +95,25 @@ def test_config_path_comes_from_the_environment(build, tmp_path):
     assert result.returncode == 0 and str(path) in result.stdout
 
 
+@pytest.mark.parametrize(
+    "name, value, shown",
+    [
+        ("RECEIVER_WEBHOOK_PORT", "9191", "port: 9191"),
+        ("RECEIVER_API_PORT", "9292", "api_port: 9292"),
+        ("LOG_LEVEL", "warn", "level: warn"),
+        ("BYTEFREEZER_RECEIVER_ACK", "sink", "ack: sink"),
+        ("BYTEFREEZER_RECEIVER_WEBHOOK_IDLE_TIMEOUT_SECONDS", "77", "idle_timeout_seconds: 77"),
+    ],
+)
+def test_the_environment_wins_over_the_file(build, tmp_path, name, value, shown):
+    path = good_config(build, tmp_path, webhook={"port": 1111, "idle_timeout_seconds": 99})
+    result = build.run("config", "show", "--config", path, env={name: value})
+    assert result.returncode == 0, result.stderr
+    assert shown in result.stdout
+    unset = build.run("config", "show", "--config", path, env={name: ""})
+    assert "port: 1111" in unset.stdout and shown not in unset.stdout, "an empty variable is an unset one"
+
+
 def test_config_schema_is_a_json_schema_with_the_plugins(build, tmp_path):
     result = build.run("config", "schema", "--config", good_config(build, tmp_path))
     assert result.returncode == 0, result.stderr
