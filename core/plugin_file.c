@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,6 +104,38 @@ static uint32_t check_elf(int fd, const char *path, struct bfr_err *err)
     return BFR_OK;
 }
 
+static bool read_at(int fd, void *out, size_t size, uint64_t offset)
+{
+    return pread(fd, out, size, (off_t)offset) == (ssize_t)size;
+}
+
+// Does the file end before what its own headers promise? The linker maps by them and touches the pages at once, which
+// kills the process when there is no file behind them. A head that is too short, or of another machine, is the linker's
+// to explain.
+static bool is_cut_off(int fd, uint64_t size)
+{
+    ElfW(Ehdr) head;
+    ElfW(Phdr) segment;
+    if (!read_at(fd, &head, sizeof head, 0) || head.e_phentsize != sizeof segment)
+        return false;
+    for (size_t i = 0; i < head.e_phnum; i++) {
+        if (!read_at(fd, &segment, sizeof segment, head.e_phoff + i * sizeof segment))
+            return true;
+        if (segment.p_type == PT_LOAD && (segment.p_offset > size || segment.p_filesz > size - segment.p_offset))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t check_whole(const struct bfr_plugin_file *file, int fd, struct bfr_err *err)
+{
+    if (!is_cut_off(fd, (uint64_t)file->file.st_size))
+        return BFR_OK;
+    return bfr_err_set(err, BFR_EINVAL,
+                       "plugin '%s': it is cut off, %lld bytes are not the whole of it; install the file again",
+                       file->path, (long long)file->file.st_size);
+}
+
 // NONBLOCK: opening a FIFO must not wait for a writer.
 static uint32_t check_file(struct bfr_plugin_file *out, struct bfr_err *err)
 {
@@ -119,6 +152,8 @@ static uint32_t check_file(struct bfr_plugin_file *out, struct bfr_err *err)
         status = check_trust(out->path, &out->file, "the file", err);
     if (status == BFR_OK)
         status = check_elf(fd, out->path, err);
+    if (status == BFR_OK)
+        status = check_whole(out, fd, err);
     close(fd);
     return status;
 }

@@ -18,8 +18,8 @@ struct bfr_plugin_file {
     struct stat file;
 };
 
-// Open the directory of `path`, judge directory and file: name, kind of file, owner, mode, ELF. On failure nothing is
-// open. [main]
+// Open the directory of `path`, judge directory and file: name, kind of file, owner, mode, ELF, whole. On failure
+// nothing is open. [main]
 BFR_MUST_CHECK uint32_t bfr_plugin_file_open(const char *path, struct bfr_plugin_file *out, struct bfr_err *err);
 void bfr_plugin_file_close(struct bfr_plugin_file *file); // also when not open
 

@@ -203,6 +203,23 @@ static void test_damaged_elf_gives_the_linkers_reason(void **state)
     leave_room(&room);
 }
 
+// What an interrupted copy leaves: the linker itself would die of it (SIGBUS).
+static void test_a_plugin_that_is_cut_off_is_refused(void **state)
+{
+    (void)state;
+    static const off_t sizes[] = {100, 4096, 8192};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct room room;
+        char text[128];
+        copy_plugin(&room, "good");
+        assert_int_equal(truncate(room.path, sizes[i]), 0);
+        snprintf(text, sizeof text, "it is cut off, %d bytes are not the whole of it; install the file again",
+                 (int)sizes[i]);
+        assert_refused(room.path, text);
+        leave_room(&room);
+    }
+}
+
 static void test_only_a_regular_file_is_loaded(void **state)
 {
     (void)state;
@@ -531,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_missing_directory_is_named),
         cmocka_unit_test(test_text_file_is_not_elf),
         cmocka_unit_test(test_damaged_elf_gives_the_linkers_reason),
+        cmocka_unit_test(test_a_plugin_that_is_cut_off_is_refused),
         cmocka_unit_test(test_only_a_regular_file_is_loaded),
         cmocka_unit_test(test_file_that_others_can_write_is_refused),
         cmocka_unit_test(test_directory_that_others_can_write_is_refused),
