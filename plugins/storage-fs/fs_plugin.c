@@ -47,7 +47,7 @@ static uint32_t start(void *self, struct bfr_err *err)
     struct fs *fs = self;
     struct fs_result result = {.outcome = BFR_STORED};
 
-    if (!bfr_fs_tree_make_root(&fs->store.tree, &result)) {
+    if (!bfr_fs_tree_make_root(&fs->store.tree, &result) || !bfr_fs_tree_try_root(&fs->store.tree, &result)) {
         bfr_fs_store_set_trouble(&fs->store, result.text);
         bfr_log(fs->store.host, BFR_LOG_ERROR, "the directory cannot be used; batches wait until it can", "cause",
                 result.text, NULL);

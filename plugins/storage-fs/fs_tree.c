@@ -101,6 +101,18 @@ int bfr_fs_tree_open_root(struct fs_tree *tree, struct fs_result *result)
     return fd;
 }
 
+bool bfr_fs_tree_try_root(struct fs_tree *tree, struct fs_result *result)
+{
+    int fd = bfr_fs_tree_open_root(tree, result);
+    if (fd < 0)
+        return false;
+    bool ok = faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0;
+    if (!ok)
+        bfr_fs_outage(result, errno, "write into", tree->directory);
+    close(fd);
+    return ok;
+}
+
 int bfr_fs_tree_open_step(int at_fd, const char *name)
 {
     int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -35,6 +35,8 @@ void bfr_fs_tree_free(struct fs_tree *tree);
 
 // Make the root and what is missing above it.
 BFR_MUST_CHECK bool bfr_fs_tree_make_root(struct fs_tree *tree, struct fs_result *result);
+// Would the root take a file now? Asks, writes nothing. False with *result written.
+BFR_MUST_CHECK bool bfr_fs_tree_try_root(struct fs_tree *tree, struct fs_result *result);
 // The root's descriptor, or -1 with *result written.
 int bfr_fs_tree_open_root(struct fs_tree *tree, struct fs_result *result);
 // The descriptor of {tenant}/{dataset} below root_fd, made if missing, its name durable; or -1 with *result written.

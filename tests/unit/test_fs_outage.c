@@ -147,6 +147,29 @@ static void test_a_root_that_cannot_be_made_is_an_outage_and_not_a_failed_start(
     close_stage(&stage);
 }
 
+// Before the first batch, so that whoever starts the daemon sees it.
+static void test_a_root_that_is_no_directory_is_told_at_the_start(void **state)
+{
+    struct stage stage;
+    struct bfr_health health;
+    char file[128];
+    (void)state;
+
+    make_root(&stage);
+    write_file(&stage, "file", "x");
+    snprintf(file, sizeof file, "%s/file", stage.root);
+    open_stage_at(&stage, file, NULL);
+    assert_true(plugin_file_logged(stage.fake, "the directory cannot be used"));
+    assert_int_equal(health_of(&stage, &health), BFR_HEALTH_DEGRADED);
+    assert_non_null(strstr(health.reason, "Not a directory"));
+
+    assert_int_equal(unlink(file), 0);
+    make_dir(&stage, "file");
+    assert_int_equal(store(&stage, "acme", "web", "a.gz", "x").outcome, BFR_STORED);
+    assert_int_equal(health_of(&stage, &health), BFR_HEALTH_OK);
+    close_stage(&stage);
+}
+
 // Mounts need privileges that a container may not have. The test says so instead of passing silently.
 static void mount_tmpfs(struct stage *stage, const char *options)
 {
@@ -237,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_a_file_where_a_directory_should_be_is_an_outage_until_it_is_gone),
         cmocka_unit_test(test_an_outage_of_one_directory_leaves_the_others_alone),
         cmocka_unit_test(test_a_root_that_cannot_be_made_is_an_outage_and_not_a_failed_start),
+        cmocka_unit_test(test_a_root_that_is_no_directory_is_told_at_the_start),
         cmocka_unit_test(test_a_full_disk_is_an_outage_that_ends_with_room),
         cmocka_unit_test(test_a_read_only_file_system_is_an_outage),
         cmocka_unit_test(test_missing_permission_is_an_outage),
