@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // argv to a command. The commands themselves are in cli_*.c, the daemon's life is in app.c.
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +92,22 @@ BFR_PRINTF(1, 2) static int refuse_usage(const char *format, ...)
     return BFR_EXIT_USAGE;
 }
 
+// `first` is no command: the first word of some, or nothing we know.
+static int refuse_command(const char *first)
+{
+    char words[128] = "";
+    size_t length = strlen(first), used = 0;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const char *known = commands[i].words;
+        if (length > 0 && strncmp(known, first, length) == 0 && known[length] == ' ' && used < sizeof words)
+            used +=
+                (size_t)snprintf(words + used, sizeof words - used, "%s%s", used == 0 ? "" : ", ", known + length + 1);
+    }
+    if (used > 0)
+        return refuse_usage("'%s' is followed by one of: %s", first, words);
+    return refuse_usage("unknown command '%s'", first);
+}
+
 enum option_code { OPTION_CONFIG = 256, OPTION_PLUGIN_DIR, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
 
 // Returns -1 to go on, or an exit code.
@@ -131,7 +149,26 @@ static int parse_options(int argc, char **argv, struct bfr_cli *cli)
     return -1;
 }
 
-int main(int argc, char **argv)
+// A standard stream that the parent closed would be the number of the next socket or file, which would then be sent what
+// is meant for a person. Its place is taken, the wrong way round, so that using it still fails.
+static void occupy_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); // the lowest free number: fd
+    }
+}
+
+// What was printed counts only when it has been written: a full disk must not look like a good answer.
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "bytefreezer-receiver: cannot write to standard output: %s\n", strerror(errno));
+    return code == BFR_EXIT_OK ? BFR_EXIT_FAILURE : code;
+}
+
+static int run_command(int argc, char **argv)
 {
     struct bfr_cli cli = {.argv = argv, .flags = {.environment = (const char *const *)environ}};
     int code = parse_options(argc, argv, &cli);
@@ -140,10 +177,16 @@ int main(int argc, char **argv)
     const char *first = cli.argc > 0 ? cli.argv[0] : "";
     const struct bfr_command *command = find_command(&cli);
     if (command == NULL)
-        return refuse_usage("unknown command '%s'", first);
+        return refuse_command(first);
     if (cli.argc < command->operand_min)
         return refuse_usage("'%s' needs an operand", command->words);
     if (cli.argc > command->operand_max)
         return refuse_usage("unexpected operand '%s'", cli.argv[command->operand_max]);
     return command->run(&cli);
+}
+
+int main(int argc, char **argv)
+{
+    occupy_standard_streams();
+    return finish_output(run_command(argc, argv));
 }

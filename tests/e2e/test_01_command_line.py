@@ -3,11 +3,14 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
+import subprocess
 
 import pytest
 
 from support.receiver import as_yaml
+from support.wait import LIMIT
 
 
 def good_config(build, tmp_path, **changes):
@@ -48,6 +51,24 @@ def test_wrong_usage_exits_2_and_points_to_help(build, arguments):
     result = build.run(*arguments)
     assert result.returncode == 2
     assert "--help" in result.stderr and result.stdout == ""
+
+
+@pytest.mark.parametrize("group, words", [("config", "show, schema"), ("plugins", "list, info, check")])
+def test_half_a_command_names_its_other_half(build, group, words):
+    result = build.run(group)
+    assert result.returncode == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize("stdout", ["full", "closed"])
+@pytest.mark.parametrize("command", [["--version"], ["plugins", "list"], ["token", "hash"]])
+def test_what_cannot_be_printed_is_a_failure(build, command, stdout):
+    redirection = ">/dev/full" if stdout == "full" else ">&-"
+    line = shlex.join(build.command(*command, "--plugin-dir", build.plugins))
+    result = subprocess.run(["sh", "-c", f"{line} {redirection}"], input="a-token", text=True, stderr=subprocess.PIPE,
+                            env=build.environment(), timeout=LIMIT, check=False)
+    assert result.returncode == 1
+    assert "standard output" in result.stderr
 
 
 def test_check_of_a_good_configuration(build, tmp_path):
@@ -129,6 +150,14 @@ def test_plugins_list_names_the_shipped_ones_with_their_kind(build):
     assert result.returncode == 0, result.stderr
     kinds = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines()}
     assert {"auth": "auth", "memory": "queue", "fs": "sink", "discard": "sink"}.items() <= kinds.items()
+
+
+@pytest.mark.parametrize("variable", ["CONFIG_FILE", "BYTEFREEZER_RECEIVER_PLUGIN_DIR"])
+def test_plugins_are_those_of_the_daemon_that_would_run(build, tmp_path, variable):
+    value = good_config(build, tmp_path) if variable == "CONFIG_FILE" else build.plugins
+    result = build.run("plugins", "list", env={variable: str(value)}, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "\nfs " in result.stdout
 
 
 def test_plugins_info_describes_each_option(build):
