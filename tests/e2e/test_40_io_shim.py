@@ -80,6 +80,14 @@ def test_writes_can_be_short(shim):
     assert (shim.directory / "a").read_bytes() == b"abc"
 
 
+def test_the_time_of_day_jumps_and_the_monotonic_clock_does_not(shim):
+    text = "import time; print(time.time() - time.monotonic())"
+    shim.set_clock(-86_400)
+    yesterday = float(run(shim, text))
+    shim.set_clock(86_400)
+    assert 172_700 < float(run(shim, text)) - yesterday < 172_900
+
+
 LIFE = """
 def sync(path):
     fd = os.open(path, os.O_RDONLY); os.fsync(fd); os.close(fd)

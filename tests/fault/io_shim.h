@@ -44,6 +44,7 @@ struct shim_control {
     uint32_t magic;
     uint32_t recording;
     uint64_t log_bytes;            // how much of the log is written
+    int64_t clock_ns;              // added to the time of day, not to the monotonic clock
     char directory[SHIM_PATH_MAX]; // only what is below it counts
     char log_path[SHIM_PATH_MAX];
     struct shim_rule rules[SHIM_RULES];

@@ -14,7 +14,8 @@ _PATH = 512
 _RULES = 8
 _RULE = struct.Struct("<8I64s")
 _LOG_BYTES_AT = 8
-_DIRECTORY_AT = 16
+_CLOCK_AT = 16
+_DIRECTORY_AT = 24
 _LOG_PATH_AT = _DIRECTORY_AT + _PATH
 _RULES_AT = _LOG_PATH_AT + _PATH
 _SIZE = _RULES_AT + _RULES * _RULE.size
@@ -65,6 +66,10 @@ class Shim:
     def hits(self, slot=0):
         """How many calls have failed by that rule."""
         return _RULE.unpack_from(self._map, _RULES_AT + slot * _RULE.size)[6]
+
+    def set_clock(self, seconds):
+        """How far the time of day is off from now on; the monotonic clock goes on as it is."""
+        struct.pack_into("<q", self._map, _CLOCK_AT, int(seconds * 1_000_000_000))
 
     # Recording
 

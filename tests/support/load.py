@@ -95,19 +95,20 @@ class _Client:
 
 class Load:
     """`statuses` counts replies; `accepted` maps the name of each batch answered 200 to its body; `unanswered` counts
-    requests whose connection ended before a reply."""
+    requests whose connection ended before a reply; `sent` has all bodies by name."""
 
-    def __init__(self, port, connections=200, tenants=4):
+    def __init__(self, port, connections=200, tenants=4, first=0):
         self.port = port
         self.connections = connections
         self.statuses = collections.Counter()
         self.accepted = {}
+        self.sent = {}
         self.unanswered = self.refused = self.connects = 0
         self.stopping = False
         self.selector = selectors.DefaultSelector()
         self._bodies = [sender.gzip_batch(1 + n, filler="x" * (17 * n)) for n in range(_BODIES)]
         self._tenants = [f"tenant{n}" for n in range(tenants)]
-        self._sent = 0
+        self._sent = first  # the ordinal of the next one; names come from it
         self._thread = threading.Thread(target=self._run, name="load")
         self._end = None
 
@@ -118,6 +119,7 @@ class Load:
         body = self._bodies[ordinal % _BODIES]
         name = f"{tenant}--web--{1_700_000_000_000_000_000 + ordinal}--ndjson.gz"
         headers = sender.proxy_headers(name, body)
+        self.sent[f"{tenant}/web/{name}"] = body
         return f"{tenant}/web/{name}", body, wire.head("POST", f"/{tenant}/web", headers, len(body)) + body
 
     def start(self, seconds):
