@@ -35,7 +35,7 @@ cat "$work"/data/acme+checks.gz | gzip -t # members one after the other are a gz
 echo "== CMake package"
 for example in "$work"/mine/*/; do
     cd "$example"
-    CC=$cc CXX=$cxx "$cmake" -S . -B build -DCMAKE_PREFIX_PATH="$work/moved" \
+    CC=$cc CXX=$cxx "$cmake" -G Ninja -S . -B build -DCMAKE_PREFIX_PATH="$work/moved" \
         -DCMAKE_C_FLAGS="$flags -Wall -Wextra -Werror" -DCMAKE_CXX_FLAGS="$flags -Wall -Wextra -Werror"
     "$cmake" --build build
     (cd build && ctest --output-on-failure)

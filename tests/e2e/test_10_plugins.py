@@ -144,7 +144,7 @@ def test_a_plugin_built_with_the_cmake_package(build, sdk, workshop, make_receiv
         target_link_libraries(ledger PRIVATE bytefreezer-receiver::sdk)
         set_target_properties(ledger PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR}/plugins)
     """))
-    for command in (["-S", ".", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}"], ["--build", "build"]):
+    for command in (["-G", "Ninja", "-S", ".", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}"], ["--build", "build"]):
         subprocess.run(["cmake", *command], cwd=workshop, check=True, stdout=subprocess.DEVNULL)
     (workshop / "plugins/ledger.so").chmod(0o755)
     try_it(make_receiver, workshop)
