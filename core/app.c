@@ -293,7 +293,6 @@ static void tear_down(struct app *app)
 // Stay useful while balancers notice that readiness has gone, then stop. Returns the number of lost batches.
 static uint64_t leave(struct app *app)
 {
-    bfr_mainloop_limit_stop(app->mainloop, STOP_LIMIT_NS);
     uint64_t asked_at = bfr_mainloop_stopped_at(app->mainloop);
     bfr_say(BFR_LOG_INFO, "main", "stopping", "delay_ms", bfr_num((int64_t)app->settings->shutdown_delay_ms).text,
             NULL);
@@ -308,6 +307,7 @@ static int serve(struct app *app)
     struct bfr_err err = {.size = sizeof err};
     if (start(app, &err) != BFR_OK) {
         bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
+        bfr_mainloop_stop(app->mainloop); // whatever hangs now, the supervisor gets its exit code
         (void)stop(app, bfr_clock_now(&bfr_clock_system) + STOP_RESERVE_NS);
         return BFR_EXIT_FAILURE;
     }
@@ -331,12 +331,15 @@ int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
         bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
         return BFR_EXIT_FAILURE;
     }
+    bfr_mainloop_limit_stop(app.mainloop, STOP_LIMIT_NS);
     int code = BFR_EXIT_CONFIG;
     uint32_t built = build(&app, config_path, flags);
-    if (built == BFR_OK)
+    if (built == BFR_OK) {
         code = serve(&app);
-    else if (built == BFR_ENOMEM)
+    } else if (built == BFR_ENOMEM) {
+        bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", "out of memory", NULL);
         code = BFR_EXIT_FAILURE;
+    }
     tear_down(&app);
     bfr_mainloop_free(app.mainloop);
     return code;

@@ -52,6 +52,20 @@ static _Noreturn void end_now(const char *message)
     _exit(1);
 }
 
+// True when a stop had begun before.
+static bool begin_stop(struct bfr_mainloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool second = loop->stop;
+    if (!second) {
+        loop->stop = true;
+        loop->stopped_at_ns = bfr_clock_now(&bfr_clock_system);
+        pthread_cond_broadcast(&loop->changed);
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return second;
+}
+
 // True when the watcher shall end.
 static bool note_signal(struct bfr_mainloop *loop, int signal)
 {
@@ -65,15 +79,7 @@ static bool note_signal(struct bfr_mainloop *loop, int signal)
         bfr_say(BFR_LOG_WARN, "main", "a reload of the configuration is not supported: restart to apply changes", NULL);
         return false;
     }
-    pthread_mutex_lock(&loop->lock);
-    bool second = loop->stop;
-    if (!second) {
-        loop->stop = true;
-        loop->stopped_at_ns = bfr_clock_now(&bfr_clock_system);
-        pthread_cond_broadcast(&loop->changed);
-    }
-    pthread_mutex_unlock(&loop->lock);
-    if (second)
+    if (begin_stop(loop))
         end_now("a second signal to stop: ending at once, what was not saved is lost");
     return false;
 }
@@ -118,6 +124,7 @@ uint32_t bfr_mainloop_new(struct bfr_mainloop **out, struct bfr_err *err)
     pthread_condattr_destroy(&monotonic);
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write, not the end of the process
     sigset_t set;
     fill_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -231,6 +238,11 @@ void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns)
     pthread_mutex_lock(&loop->lock);
     loop->limit_ns = limit_ns;
     pthread_mutex_unlock(&loop->lock);
+}
+
+void bfr_mainloop_stop(struct bfr_mainloop *loop)
+{
+    (void)begin_stop(loop);
 }
 
 uint64_t bfr_mainloop_stopped_at(const struct bfr_mainloop *loop)

@@ -10,8 +10,8 @@
 
 struct bfr_mainloop;
 
-// Blocks the stop signals and SIGHUP in this thread and all it will start, and ignores SIGPIPE: call it before the first
-// thread exists. [main]
+// Blocks the stop signals and SIGHUP in this thread and all it will start, and ignores SIGPIPE and SIGXFSZ: call
+// it before the first thread exists. [main]
 BFR_MUST_CHECK uint32_t bfr_mainloop_new(struct bfr_mainloop **out, struct bfr_err *err);
 void bfr_mainloop_free(struct bfr_mainloop *loop); // NULL is allowed
 
@@ -25,8 +25,11 @@ bool bfr_mainloop_wait(struct bfr_mainloop *loop, uint64_t deadline_ns);
 void bfr_mainloop_pause(struct bfr_mainloop *loop, uint64_t until_ns);
 
 // From the first stop signal on: a second one, or `limit_ns` after the first, ends the process with exit code 1, whatever
-// hangs. In force as soon as bfr_mainloop_wait has returned true.
+// hangs, be it a stage that does not return from its start.
 void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns);
+
+// As if a stop signal had come, unless one has: the limit counts from now.
+void bfr_mainloop_stop(struct bfr_mainloop *loop);
 
 // When the stop signal came (monotonic).
 uint64_t bfr_mainloop_stopped_at(const struct bfr_mainloop *loop);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens behind the acknowledgement: several sinks, a sink that is away, ack levels, dead letters."""
+import resource
 import shutil
 
 import pytest
@@ -199,6 +200,19 @@ def test_a_sink_directory_that_is_removed_is_made_again(make_receiver):
     shutil.rmtree(receiver.sink / "acme")
     body, name = gzip_batch(), batch_name("acme", "web")
     assert sender.post("acme", "web", body, name).status == 200
+    assert receiver.wait_stored(f"acme/web/{name}") == body
+
+
+def test_a_limit_of_file_sizes_is_an_outage_and_not_the_end(make_receiver):
+    """LimitFSIZE= stops the log as well, when that is a file: no write may end the process."""
+    receiver = make_receiver({"retry": QUICK_RETRY}).start()
+    process, hard = receiver.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (1, hard))
+    body, name = gzip_batch(), batch_name("acme", "web")
+    assert Sender(receiver.port).post("acme", "web", body, name).status == 200
+    wait_until(lambda: "LimitFSIZE" in stage(receiver.health(), "fs")["reason"], "the reason")
+    receiver.require_alive()
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (hard, hard))
     assert receiver.wait_stored(f"acme/web/{name}") == body
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the daemon: what was acknowledged is stored, nobody is cut off, and it does end."""
+import os
 import signal
+import socket
+import subprocess
 
 import pytest
 
@@ -9,7 +12,7 @@ from support.load import Load
 from support.outage import QUICK_RETRY, Obstacle
 from support.receiver import TSAN_OPTIONS
 from support.sender import Sender, batch_name, gzip_batch, proxy_headers
-from support.wait import wait_until
+from support.wait import LIMIT, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
@@ -82,6 +85,120 @@ def test_what_cannot_be_stored_in_time_is_counted_and_exits_1(make_receiver):
     assert receiver.wait(limit=30) == 1
     assert any(line.get("batches") == "7" and "lost" in line["msg"] for line in receiver.log_lines())
     assert all(name in receiver.log() for name in names)
+
+
+STUCK = r"""
+#include <bfr/plugin.h>
+#include <bfr/sink.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+static uint32_t create(const struct bfr_host *host, void **out_self, struct bfr_err *err)
+{
+    (void)err;
+    *out_self = (void *)host;
+    return BFR_OK;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+
+static void get_stuck(const struct bfr_host *host)
+{
+    host->log(host, BFR_LOG_INFO, "stuck", NULL);
+    for (;;)
+        pause();
+}
+
+static uint32_t start(void *self, struct bfr_err *err)
+{
+    (void)err;
+    const struct bfr_host *host = self;
+    if (host->config_bool(host, "at_start"))
+        get_stuck(host);
+    return BFR_OK;
+}
+
+static void stop(void *self)
+{
+    get_stuck(self);
+}
+
+static size_t put(void *self, const struct bfr_delivery *const *deliveries, size_t count)
+{
+    (void)self, (void)deliveries, (void)count;
+    return 0;
+}
+
+static const struct bfr_option options[] = {
+    {"at_start", BFR_OPTION_BOOL, 0, "false", NULL, NULL, NULL, NULL, "where it gets stuck"},
+};
+static const struct bfr_life life = {
+    .size = sizeof life, .create = create, .start = start, .stop = stop, .destroy = destroy};
+static const struct bfr_sink_vtable vtable = {.size = sizeof vtable, .put = put};
+static const struct bfr_plugin plugin = {
+    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "stuck", "1", "never returns", options, 1, sizeof options[0], &life, &vtable, 0};
+
+BFR_EXPORT const struct bfr_plugin *bfr_plugin_entry_v1(void)
+{
+    return &plugin;
+}
+"""
+
+
+@pytest.fixture
+def stuck(make_receiver, root, tmp_path):
+    """stuck(changes, at_start=...): a daemon, not started, with a sink that does not return."""
+    source, directory = tmp_path / "stuck.c", tmp_path / "plugins"
+    source.write_text(STUCK)
+    directory.mkdir(mode=0o755)
+    subprocess.run(["cc", "-fPIC", "-shared", "-I", root / "sdk/include", "-o", directory / "stuck.so", source],
+                   check=True)
+    (directory / "stuck.so").chmod(0o755)
+
+    def make(changes, at_start):
+        patience = {"TSAN_OPTIONS": f"report_thread_leaks=0 {TSAN_OPTIONS}"}
+        config = {"ack": "sink", "plugin_dir": str(directory), **changes}
+        return make_receiver(config, pipeline=[{"plugin": "stuck", "at_start": at_start}], env=patience)
+
+    return make
+
+
+@pytest.mark.long
+def test_a_stage_that_does_not_return_from_its_start_cannot_stop_a_stop(stuck):
+    receiver = stuck({}, at_start=True).launch()
+    wait_until(lambda: receiver.logged("stuck"), "the start")
+    receiver.signal()
+    assert receiver.wait() == 1
+    assert any("does not return" in line.get("msg", "") for line in receiver.log_lines())
+
+
+@pytest.mark.long
+def test_a_failed_start_ends_although_a_stage_does_not_stop(stuck):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        receiver = stuck({"webhook": {"port": taken.getsockname()[1]}}, at_start=False).launch()
+        assert receiver.wait() == 1
+    assert receiver.logged("cannot start") and receiver.logged("stuck")
+
+
+def test_without_standard_streams_their_numbers_are_given_to_nothing_else(build, make_receiver):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    receiver = make_receiver({"webhook": {"port": port}})
+    command = build.command("run", "--config", receiver.config_path)
+    with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=build.environment()) as process:
+        try:
+            wait_until(lambda: not refused(port), "the port")
+            streams = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)]
+            assert streams == ["/dev/null"] * 3
+            assert Sender(port).post().status == 200
+        finally:
+            process.terminate()
+        assert process.wait(timeout=LIMIT) == 0
+    assert len(receiver.stored()) == 1
 
 
 def test_during_the_delay_everything_is_served_and_readiness_is_gone(make_receiver):
