@@ -107,7 +107,9 @@ bool bfr_roster_add_token(struct roster *roster, const uint8_t hash[ROSTER_HASH_
     memcpy(tokens[tenant->token_count++].hash, hash, ROSTER_HASH_SIZE);
     if (tenant->token_count > roster->most_tokens)
         roster->most_tokens = tenant->token_count;
-    return bfr_index_add(&roster->by_token, token_key(hash), number);
+    // One entry makes it known. One for each of the thousands of tenants that may share a token would make every question a
+    // walk over thousands.
+    return bfr_roster_knows_token(roster, hash) || bfr_index_add(&roster->by_token, token_key(hash), number);
 }
 
 const struct roster_tenant *bfr_roster_find(const struct roster *roster, const char *name)

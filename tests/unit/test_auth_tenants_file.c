@@ -96,6 +96,30 @@ static void test_the_documented_form_is_read(void **state)
     bfr_roster_free(roster);
 }
 
+// One token for all tenants of an account: whoever asks for it must not walk over all of them.
+static void test_a_token_of_many_tenants_is_known_by_one_entry(void **state)
+{
+    (void)state;
+    static const uint8_t shared[ROSTER_HASH_SIZE] = {1}, own[ROSTER_HASH_SIZE] = {2};
+    struct roster *roster = bfr_roster_new();
+    assert_non_null(roster);
+    for (int i = 0; i < 1000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i);
+        assert_true(bfr_roster_add_tenant(roster, "a", name));
+        assert_true(bfr_roster_add_token(roster, shared));
+    }
+    assert_true(bfr_roster_add_token(roster, own));
+    assert_int_equal(roster->by_token.used, 2);
+    assert_true(bfr_roster_knows_token(roster, shared));
+    assert_true(bfr_roster_knows_token(roster, own));
+    assert_true(bfr_roster_owns_token(roster, bfr_roster_find(roster, "t0"), shared));
+    assert_true(bfr_roster_owns_token(roster, bfr_roster_find(roster, "t999"), shared));
+    assert_true(bfr_roster_owns_token(roster, bfr_roster_find(roster, "t999"), own));
+    assert_false(bfr_roster_owns_token(roster, bfr_roster_find(roster, "t0"), own));
+    bfr_roster_free(roster);
+}
+
 static void test_anchors_and_an_empty_list_are_fine(void **state)
 {
     (void)state;
@@ -292,10 +316,15 @@ static void test_a_file_that_anyone_may_write_is_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_FILE(test_the_documented_form_is_read),    WITH_FILE(test_anchors_and_an_empty_list_are_fine),
-        WITH_FILE(test_thousands_of_tenants_are_found), WITH_FILE(test_every_fault_is_told_with_its_place),
-        WITH_FILE(test_what_does_not_fit_is_counted),   WITH_FILE(test_too_many_tokens_are_refused),
-        WITH_FILE(test_a_file_that_is_none_is_refused), WITH_FILE(test_a_file_that_anyone_may_write_is_noticed),
+        WITH_FILE(test_the_documented_form_is_read),
+        WITH_FILE(test_a_token_of_many_tenants_is_known_by_one_entry),
+        WITH_FILE(test_anchors_and_an_empty_list_are_fine),
+        WITH_FILE(test_thousands_of_tenants_are_found),
+        WITH_FILE(test_every_fault_is_told_with_its_place),
+        WITH_FILE(test_what_does_not_fit_is_counted),
+        WITH_FILE(test_too_many_tokens_are_refused),
+        WITH_FILE(test_a_file_that_is_none_is_refused),
+        WITH_FILE(test_a_file_that_anyone_may_write_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
