@@ -17,6 +17,10 @@
 #include "clock.h"
 #include "log.h"
 
+// Within this a repeated signal is the same wish: timeout(1), and a shell in front of us that passes on what the terminal
+// sent to both, say it twice in one breath, and to end at once would lose what draining saves.
+#define ECHO_NS (250 * BFR_NS_PER_MS)
+
 struct post {
     struct post *next;
     void (*fn)(void *arg);
@@ -52,14 +56,15 @@ static _Noreturn void end_now(const char *message)
     _exit(1);
 }
 
-// True when a stop had begun before.
+// True when a stop had begun before, and not only just.
 static bool begin_stop(struct bfr_mainloop *loop)
 {
+    uint64_t now_ns = bfr_clock_now(&bfr_clock_system);
     pthread_mutex_lock(&loop->lock);
-    bool second = loop->stop;
-    if (!second) {
+    bool second = loop->stop && now_ns >= loop->stopped_at_ns + ECHO_NS;
+    if (!loop->stop) {
         loop->stop = true;
-        loop->stopped_at_ns = bfr_clock_now(&bfr_clock_system);
+        loop->stopped_at_ns = now_ns;
         pthread_cond_broadcast(&loop->changed);
     }
     pthread_mutex_unlock(&loop->lock);

@@ -24,8 +24,8 @@ bool bfr_mainloop_wait(struct bfr_mainloop *loop, uint64_t deadline_ns);
 // Run posted functions until `until_ns` (monotonic), whatever signals come. [main]
 void bfr_mainloop_pause(struct bfr_mainloop *loop, uint64_t until_ns);
 
-// From the first stop signal on: a second one, or `limit_ns` after the first, ends the process with exit code 1, whatever
-// hangs, be it a stage that does not return from its start.
+// From the first stop signal on: a second one (that is no echo of the first, a moment later), or `limit_ns` after the
+// first, ends the process with exit code 1, whatever hangs, be it a stage that does not return from its start.
 void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns);
 
 // As if a stop signal had come, unless one has: the limit counts from now.

@@ -69,9 +69,23 @@ def test_a_second_signal_ends_at_once(make_receiver):
     receiver.signal()
     wait_until(lambda: receiver.logged("stopping"), "the stop")
     receiver.require_alive()
-    receiver.signal()
+    insist(receiver)
     assert receiver.wait(limit=10) == 1, "well before the 25 s that draining may take"
     assert any("second signal" in line.get("msg", "") for line in receiver.log_lines())
+
+
+def test_a_signal_said_twice_in_one_breath_is_one(make_receiver):
+    """As timeout(1) does it. Two numbers, because one number twice may arrive as one signal."""
+    receiver = make_receiver({"retry": QUICK_RETRY}).start()
+    obstacle = Obstacle(receiver.sink)
+    body, name = gzip_batch(), batch_name("acme", "web")
+    assert Sender(receiver.port).post("acme", "web", body, name).status == 200
+    receiver.signal(signal.SIGTERM)
+    receiver.signal(signal.SIGINT)
+    wait_until(lambda: receiver.logged("stopping"), "the stop")
+    obstacle.remove()
+    assert receiver.wait() == 0
+    assert receiver.stored() == {f"acme/web/{name}": body}
 
 
 @pytest.mark.long
@@ -210,7 +224,7 @@ def test_during_the_delay_everything_is_served_and_readiness_is_gone(make_receiv
     reply = Sender(receiver.port).post()
     assert reply.status == 200 and reply.header("connection").lower() == "close"
     receiver.wait_batches("stored", 1)
-    receiver.signal()
+    insist(receiver)
     receiver.wait()
 
 
@@ -246,6 +260,11 @@ def test_the_port_is_free_for_the_next_one(make_receiver):
     first.stop()
     second = make_receiver({"webhook": {"port": port}, "server": {"api_port": api_port}}).start()
     assert second.port == port and Sender(port).post().status == 200
+
+
+def insist(receiver):
+    """Ask to stop until it does: a signal right behind the first is taken for its echo."""
+    wait_until(lambda: receiver.process.poll() is not None or receiver.signal(), "the end", limit=10)
 
 
 def refused(port):
