@@ -33,17 +33,19 @@ static bool discard(struct bfr_http_connection *connection)
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-    (void)bev;
     struct bfr_http_connection *connection = arg;
+    // Below the read that led here the reply is not out yet, and a client that has shut down its side waits for it.
+    if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+        return;
     if (!discard(connection))
         bfr_connection_close(connection);
 }
 
 static void on_written(struct bufferevent *bev, void *arg)
 {
-    (void)bev;
     struct bfr_http_connection *connection = arg;
     shutdown(connection->fd, SHUT_WR);
+    bufferevent_enable(bev, EV_READ);
     bfr_connection_deadline(connection, bfr_shared_now(connection->loop->shared) + LINGER_NS);
     bfr_connection_settle(connection);
 }
@@ -74,7 +76,9 @@ void bfr_linger_start(struct bfr_http_connection *connection)
         event_active(&connection->timer, EV_TIMEOUT, 0);
         return;
     }
-    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    // Reading waits until the reply is out: an end of stream seen earlier would end the connection without it.
+    bufferevent_disable(bev, EV_READ);
+    bufferevent_enable(bev, EV_WRITE);
     uint64_t write_ns = loop->shared->setup.settings->webhook.write_timeout_ms * BFR_NS_PER_MS;
     bfr_connection_deadline(connection, bfr_shared_now(loop->shared) + write_ns);
 }

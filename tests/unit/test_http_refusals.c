@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -35,6 +36,24 @@ static void test_a_refusal_is_seen_while_the_body_is_still_being_sent(void **sta
     }
     free(body);
     assert_int_equal(fake_intake_submitted(&f->pipeline), 0);
+}
+
+// The end of the stream arrives together with what is refused, or with what follows a request that is accepted.
+static void test_a_client_that_has_shut_down_its_side_sees_the_last_reply(void **state)
+{
+    struct edge *f = *state;
+    f->pipeline.answer = BFR_ANSWER_ACCEPTED;
+    for (int round = 0; round < 40; round++) {
+        bool followed = round % 2 == 1;
+        int fd = client_connect(f->port);
+        edge_post_tiny(fd, followed ? EDGE_NAME : EDGE_NAME "Content-Encoding: br\r\n");
+        if (followed)
+            client_text(fd, "GET /health HTTP/1.1\r\nHost: r\r\n\r\n");
+        shutdown(fd, SHUT_WR);
+        edge_expect(fd, followed ? 200 : 415);
+        assert_true(client_closed_orderly(fd));
+        close(fd);
+    }
 }
 
 static void refuse(struct edge *f, const char *request, int status)
@@ -180,6 +199,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refusal_is_seen_while_the_body_is_still_being_sent, edge_set_up,
+                                        edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_client_that_has_shut_down_its_side_sees_the_last_reply, edge_set_up,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_heads_are_refused_with_their_status, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bodies_are_refused_with_their_status, edge_set_up, edge_tear_down),
