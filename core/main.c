@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "cli.h"
+#include "cli_tools.h"
 
 static const struct bfr_command commands[] = {
     {"run", "", 0, 0, "receive batches until told to stop (the default)", bfr_cli_run},
@@ -37,6 +38,7 @@ static void print_help(FILE *stream)
         snprintf(line, sizeof line, "%s %s", commands[i].words, commands[i].operands);
         fprintf(stream, "  %-24s %s\n", line, commands[i].summary);
     }
+    bfr_cli_tool_help(stream);
     fputs("\n"
           "Options:\n"
           "  --config FILE            configuration; default: $CONFIG_FILE, /etc/bytefreezer-receiver/config.yaml,\n"
@@ -110,8 +112,8 @@ static int refuse_command(const char *first)
 
 enum option_code { OPTION_CONFIG = 256, OPTION_PLUGIN_DIR, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
 
-// Returns -1 to go on, or an exit code.
-static int parse_options(int argc, char **argv, struct bfr_cli *cli)
+// Returns -1 to go on, or an exit code. `order` is getopt's: "+:" stops at the first word, ":" takes options anywhere.
+static int parse_options(int argc, char **argv, const char *order, struct bfr_cli *cli)
 {
     static const struct option options[] = {{"config", required_argument, NULL, OPTION_CONFIG},
                                             {"plugin-dir", required_argument, NULL, OPTION_PLUGIN_DIR},
@@ -120,8 +122,9 @@ static int parse_options(int argc, char **argv, struct bfr_cli *cli)
                                             {"help", no_argument, NULL, OPTION_HELP},
                                             {NULL, 0, NULL, 0}};
     opterr = 0;
+    optind = 0; // begin anew
     // The previous product took its flags with one dash too, hence _only.
-    for (int code; (code = getopt_long_only(argc, argv, ":", options, NULL)) != -1;) {
+    for (int code; (code = getopt_long_only(argc, argv, order, options, NULL)) != -1;) {
         switch (code) {
         case OPTION_CONFIG:
             cli->config_path = optarg;
@@ -171,7 +174,12 @@ static int finish_output(int code)
 static int run_command(int argc, char **argv)
 {
     struct bfr_cli cli = {.argv = argv, .flags = {.environment = (const char *const *)environ}};
-    int code = parse_options(argc, argv, &cli);
+    // The options behind a plugin's command are its own.
+    int code = parse_options(argc, argv, "+:", &cli);
+    if (code < 0 && cli.argc > 0 && bfr_cli_tool_known(cli.argv[0]))
+        return bfr_cli_tool_run(&cli);
+    if (code < 0)
+        code = parse_options(argc, argv, ":", &cli);
     if (code >= 0)
         return code;
     const char *first = cli.argc > 0 ? cli.argv[0] : "";

@@ -10,11 +10,12 @@
 
 #include "plugin_loader.h"
 
-#define VERSION_MAX 32  // bytes
-#define SUMMARY_MAX 120 // bytes
+#define VERSION_MAX    32  // bytes
+#define SUMMARY_MAX    120 // bytes
+#define TOOL_WORDS_MAX 40
 
 // Size of the descriptor in ABI 1.0: the least that any plugin has.
-#define PLUGIN_SIZE_1_0 (offsetof(struct bfr_plugin, flags) + sizeof(uint64_t))
+#define PLUGIN_SIZE_1_0 (offsetof(struct bfr_plugin, tool_size) + sizeof(uint32_t))
 
 // One function slot of a table; `offset` is where its pointer stands.
 struct slot {
@@ -196,6 +197,42 @@ static uint32_t check_pair(const struct bfr_plugin *plugin, const char *path, st
     return BFR_OK;
 }
 
+// "spool ls": two words, so that no tool can take the place of a command or an option.
+static bool words_valid(const char *words)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    if (words == NULL)
+        return false;
+    size_t first = strspn(words, letters);
+    if (first == 0 || words[first] != ' ')
+        return false;
+    size_t second = strspn(words + first + 1, letters);
+    return second > 0 && words[first + 1 + second] == '\0' && first + second < TOOL_WORDS_MAX;
+}
+
+static uint32_t check_tools(const struct bfr_plugin *plugin, const char *path, struct bfr_err *err)
+{
+    if (plugin->tool_count == 0)
+        return BFR_OK;
+    if (plugin->tools == NULL || plugin->tool_size < sizeof(struct bfr_tool))
+        return bfr_err_set(err, BFR_EINVAL,
+                           "plugin '%s': it declares %" PRIu32 " tools of %" PRIu32 " bytes, ABI %" PRIu32
+                           ".0 has %zu; point to them, and set tool_size to sizeof(struct bfr_tool)",
+                           path, plugin->tool_count, plugin->tool_size, BFR_ABI_MAJOR, sizeof(struct bfr_tool));
+    for (uint32_t i = 0; i < plugin->tool_count; i++) {
+        const struct bfr_tool *tool =
+            (const struct bfr_tool *)(const void *)((const char *)plugin->tools + (size_t)i * plugin->tool_size);
+        if (!words_valid(tool->words) || tool->operands == NULL || !text_valid(tool->summary, SUMMARY_MAX) ||
+            tool->run == NULL)
+            return bfr_err_set(err, BFR_EINVAL,
+                               "plugin '%s': its tool %" PRIu32
+                               " is not complete; give it two words of a-z, operands, a summary of at most %d bytes "
+                               "and a function",
+                               path, i + 1, SUMMARY_MAX);
+    }
+    return BFR_OK;
+}
+
 uint32_t bfr_plugin_check(const struct bfr_plugin *plugin, const char *path, struct bfr_err *err)
 {
     uint32_t status = check_versions(plugin, path, err);
@@ -213,6 +250,8 @@ uint32_t bfr_plugin_check(const struct bfr_plugin *plugin, const char *path, str
         status = check_pair(plugin, path, err);
     if (status == BFR_OK)
         status = bfr_plugin_check_options(plugin, path, err);
+    if (status == BFR_OK)
+        status = check_tools(plugin, path, err);
     return status;
 }
 

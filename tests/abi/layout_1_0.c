@@ -19,7 +19,7 @@
 #define VALUE(name, value) _Static_assert((name) == (value), #name " is not what it was in 1.0")
 
 // bfr/abi.h
-SIZE(bfr_plugin, 88);
+SIZE(bfr_plugin, 104);
 SLOT(bfr_plugin, magic, 0, 4);
 SLOT(bfr_plugin, abi_major, 4, 4);
 SLOT(bfr_plugin, abi_minor, 8, 4);
@@ -35,6 +35,19 @@ SLOT(bfr_plugin, option_size, 60, 4);
 SLOT(bfr_plugin, life, 64, 8);
 SLOT(bfr_plugin, vtable, 72, 8);
 SLOT(bfr_plugin, flags, 80, 8);
+SLOT(bfr_plugin, tools, 88, 8);
+SLOT(bfr_plugin, tool_count, 96, 4);
+SLOT(bfr_plugin, tool_size, 100, 4);
+
+// bfr/tool.h
+SIZE(bfr_tool, 32);
+SLOT(bfr_tool, words, 0, 8);
+SLOT(bfr_tool, operands, 8, 8);
+SLOT(bfr_tool, summary, 16, 8);
+SLOT(bfr_tool, run, 24, 8);
+VALUE(BFR_TOOL_GOOD, 0);
+VALUE(BFR_TOOL_FAILED, 1);
+VALUE(BFR_TOOL_USAGE, 2);
 
 // bfr/status.h
 SIZE(bfr_err, 772);

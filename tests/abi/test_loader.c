@@ -107,7 +107,7 @@ static const struct fault {
     {"newer-minor",
      "it needs a host of ABI 1.999 or newer, this host offers 1.0; upgrade the daemon or install an older "
      "version of the plugin"},
-    {"short-struct", "its descriptor declares 20 bytes, ABI 1.0 has 88; begin the descriptor with BFR_PLUGIN_HEAD and "
+    {"short-struct", "its descriptor declares 20 bytes, ABI 1.0 has 104; begin the descriptor with BFR_PLUGIN_HEAD and "
                      "rebuild it with the SDK"},
     {"unknown-kind", "it declares kind 9, this host knows auth (1), queue (2), sink (3) and service (4); set the "
                      "descriptor's kind to one of them"},
@@ -146,6 +146,10 @@ static const struct fault {
     {"bad-option",
      "option 'room' of its table has the fallback '10 megabytes', which is not a size; write it as in YAML"},
     {"short-option", "it declares options of 8 bytes, ABI 1.0 has 64; set option_size to sizeof(struct bfr_option)"},
+    {"bad-tool", "its tool 1 is not complete; give it two words of a-z, operands, a summary of at most 120 bytes and a "
+                 "function"},
+    {"short-tool", "it declares 2 tools of 8 bytes, ABI 1.0 has 32; point to them, and set tool_size to "
+                   "sizeof(struct bfr_tool)"},
     {"undefined-symbol", "cannot be loaded: undefined symbol: nobody_defines_this; 'ldd -r' on the file shows what is "
                          "missing"},
 };

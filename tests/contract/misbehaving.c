@@ -176,8 +176,10 @@ static const struct bfr_life life = {
 static const struct bfr_sink_vtable sink = {sizeof sink, put, NULL};
 
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, PLUGIN_NAME, "1", "breaks one promise", options, 1,
-    sizeof *options, &life,         &sink,       0,
+    BFR_PLUGIN_HEAD,   .kind = BFR_KIND_SINK,           .name = PLUGIN_NAME,
+    .version = "1",    .summary = "breaks one promise", .options = options,
+    .option_count = 1, .option_size = sizeof *options,  .life = &life,
+    .vtable = &sink,
 };
 
 #ifdef FAULT_EXPORTS

@@ -101,7 +101,8 @@ static const struct bfr_auth_vtable table = {sizeof table, authorize, NULL};
 #endif
 
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, KIND, PLUGIN_NAME, "1", "breaks a promise of its kind", NULL, 0, 0, &life, &table, FLAGS,
+    BFR_PLUGIN_HEAD, .kind = KIND,     .name = PLUGIN_NAME, .version = "1", .summary = "breaks a promise of its kind",
+    .life = &life,   .vtable = &table, .flags = FLAGS,
 };
 
 const struct bfr_plugin *bfr_plugin_entry_v1(void)

@@ -97,7 +97,8 @@ static const struct bfr_life life = {
 static const struct bfr_sink_vtable sink = {sizeof sink, bfr_blocking_sink_slot_put, bfr_blocking_sink_slot_window};
 
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "pool", "1", "the pool under test", NULL, 0, 0, &life, &sink, 0,
+    BFR_PLUGIN_HEAD, .kind = BFR_KIND_SINK, .name = "pool", .version = "1", .summary = "the pool under test",
+    .life = &life,   .vtable = &sink,
 };
 
 static struct bfr_fake *start(struct stage **out)

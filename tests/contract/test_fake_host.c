@@ -42,7 +42,9 @@ static const struct bfr_option options[] = {
 static const struct bfr_life life = {.size = sizeof life, .create = create, .destroy = destroy};
 static const struct bfr_sink_vtable sink = {sizeof sink, put, NULL};
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "test", "1", "s", options, 7, sizeof *options, &life, &sink, 0,
+    BFR_PLUGIN_HEAD, .kind = BFR_KIND_SINK, .name = "test",    .version = "1",
+    .summary = "s",  .options = options,    .option_count = 7, .option_size = sizeof *options,
+    .life = &life,   .vtable = &sink,
 };
 
 static struct bfr_fake *make(const char *second_pair)

@@ -486,8 +486,8 @@ static const struct bfr_queue_vtable plain_vtable = {QUEUE_SLOTS};
 
 #define DESCRIPTOR(the_name, the_flags, the_vtable)                                                                    \
     {                                                                                                                  \
-        BFR_PLUGIN_HEAD, BFR_KIND_QUEUE, the_name, "1", "a queue for tests", NULL, 0, 0, &queue_life, the_vtable,      \
-            the_flags                                                                                                  \
+        BFR_PLUGIN_HEAD, .kind = BFR_KIND_QUEUE, .name = the_name, .version = "1", .summary = "a queue for tests",     \
+                         .life = &queue_life, .vtable = the_vtable, .flags = the_flags                                 \
     }
 
 const struct bfr_plugin fake_queue_volatile = DESCRIPTOR("fake-volatile", BFR_FLAG_VOLATILE, &rationed_vtable);

@@ -205,5 +205,6 @@ static const struct bfr_life sink_life = {
 static const struct bfr_sink_vtable sink_vtable = {
     .size = sizeof sink_vtable, .put = sink_put, .max_in_flight = sink_max_in_flight};
 
-const struct bfr_plugin fake_sink_plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "fake-sink", "1", "a sink for tests", NULL, 0, 0, &sink_life, &sink_vtable, 0};
+const struct bfr_plugin fake_sink_plugin = {BFR_PLUGIN_HEAD,       .kind = BFR_KIND_SINK,         .name = "fake-sink",
+                                            .version = "1",        .summary = "a sink for tests", .life = &sink_life,
+                                            .vtable = &sink_vtable};

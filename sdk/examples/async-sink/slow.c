@@ -258,16 +258,15 @@ static const struct bfr_sink_vtable sink = {sizeof sink, put, max_in_flight};
 
 static const struct bfr_plugin plugin = {
     BFR_PLUGIN_HEAD,
-    BFR_KIND_SINK,
-    "slow",
-    "1.0",
-    "pretends to store and takes its time: for trying out a pipeline",
-    options,
-    sizeof options / sizeof *options,
-    sizeof *options,
-    &life,
-    &sink,
-    0,
+    .kind = BFR_KIND_SINK,
+    .name = "slow",
+    .version = "1.0",
+    .summary = "pretends to store and takes its time: for trying out a pipeline",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .option_size = sizeof *options,
+    .life = &life,
+    .vtable = &sink,
 };
 
 const struct bfr_plugin *bfr_plugin_entry_v1(void)

@@ -99,16 +99,15 @@ static const struct bfr_sink_vtable sink = {sizeof sink, bfr_blocking_sink_slot_
 
 static const struct bfr_plugin plugin = {
     BFR_PLUGIN_HEAD,
-    BFR_KIND_SINK,
-    "append",
-    "1.0",
-    "appends each batch to one gzip file per dataset",
-    options,
-    sizeof options / sizeof *options,
-    sizeof *options,
-    &life,
-    &sink,
-    0,
+    .kind = BFR_KIND_SINK,
+    .name = "append",
+    .version = "1.0",
+    .summary = "appends each batch to one gzip file per dataset",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .option_size = sizeof *options,
+    .life = &life,
+    .vtable = &sink,
 };
 
 const struct bfr_plugin *bfr_plugin_entry_v1(void)

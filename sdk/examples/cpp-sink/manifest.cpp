@@ -124,6 +124,9 @@ const bfr_plugin plugin = {
     &life,
     &sink,
     0,
+    nullptr,
+    0,
+    0,
 };
 
 } // namespace

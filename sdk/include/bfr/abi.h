@@ -61,6 +61,7 @@ enum bfr_kind {
 
 struct bfr_option;
 struct bfr_life;
+struct bfr_tool;
 
 /*
  * The descriptor: static constant data of the plugin, valid for as long as the process runs (the host never
@@ -85,6 +86,10 @@ struct bfr_plugin {
     const struct bfr_life *life; /* life.h; required */
     const void *vtable;          /* the table of its kind; required except for BFR_KIND_SERVICE, where it may be NULL */
     uint64_t flags;              /* BFR_FLAG_*; unknown bits must be 0 */
+
+    const struct bfr_tool *tools; /* tool.h; `tool_count` elements, each `tool_size` bytes apart; NULL when 0 */
+    uint32_t tool_count;
+    uint32_t tool_size; /* sizeof(struct bfr_tool) as compiled; may be 0 without tools */
 };
 
 /* The first five members of a descriptor, for static initialisation in C and C++. */

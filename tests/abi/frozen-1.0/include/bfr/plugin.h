@@ -13,5 +13,6 @@
 #include "service.h"
 #include "sink.h"
 #include "status.h"
+#include "tool.h"
 
 #endif
