@@ -150,7 +150,7 @@ def test_a_plugin_built_with_the_cmake_package(build, sdk, workshop, make_receiv
     try_it(make_receiver, workshop)
 
 
-def test_an_installed_daemon_finds_its_plugins(build, sdk, tmp_path):
+def test_an_installation_has_the_daemon_its_plugins_and_the_headers(build, sdk, tmp_path):
     prefix, _ = sdk
     binaries = list(prefix.rglob("bin/bytefreezer-receiver"))
     assert len(binaries) == 1
