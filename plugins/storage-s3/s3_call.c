@@ -29,7 +29,7 @@ void bfr_s3_call_begin(struct s3_call *call, const char *method, const char *que
     call->spans = NULL;
     call->span_count = 0;
     call->body_bytes = 0;
-    call->has_body = false;
+    call->has_body = call->once = false;
     call->on_body = NULL;
     call->tries = 0;
     call->stopped = false;
@@ -217,6 +217,7 @@ static uint32_t submit(struct s3_call *call)
                                               .span_count = call->span_count,
                                               .body_bytes = call->body_bytes,
                                               .has_body = call->has_body,
+                                              .flags = call->once ? BFR_HTTP_ONCE : 0,
                                               .connect_timeout_ms = session->options->connect_timeout_ms,
                                               .stall_timeout_ms = session->options->stall_timeout_ms,
                                               .timeout_ms = session->options->request_timeout_ms,

@@ -33,6 +33,7 @@ struct s3_call {
     uint32_t span_count;
     uint64_t body_bytes;
     bool has_body;
+    bool once; // never repeated but by us
     uint32_t tries;
     int64_t sent_ns;         // Unix time of this machine
     char access_key[128];    // signed with

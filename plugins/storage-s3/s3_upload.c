@@ -330,7 +330,9 @@ static void send_put(struct s3_upload *upload)
     call->body_bytes = batch->body_bytes;
     call->has_body = true;
     bfr_s3_request_add(&call->request, "content-type", "application/gzip");
-    upload->conditional = bfr_s3_check_conditions(&upload->store->check) != S3_CONDITIONS_REFUSED;
+    uint32_t conditions = bfr_s3_check_conditions(&upload->store->check);
+    call->once = conditions != S3_CONDITIONS_KEPT;
+    upload->conditional = conditions != S3_CONDITIONS_REFUSED;
     if (upload->conditional)
         bfr_s3_request_add(&call->request, "if-none-match", "*");
     add_settings(&call->request, call->session->options);

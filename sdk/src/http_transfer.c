@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define CONNECT_TIMEOUT_MS 10000
 #define UPLOAD_BUFFER      (256 * 1024L)
+#define SPEED_WINDOW_S     6 // libcurl's own notion of speed looks back so far
+#define NS_PER_MS          UINT64_C(1000000)
 
 // The one copy of a body on its way out: from its spans into libcurl's buffer.
 static size_t on_read(char *out, size_t size, size_t count, void *arg)
@@ -38,7 +41,7 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct bfr_http_transfer *transfer = arg;
 
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > transfer->body_bytes)
+    if (transfer->once || origin != SEEK_SET || offset < 0 || (uint64_t)offset > transfer->body_bytes)
         return CURL_SEEKFUNC_FAIL;
     size_t left = (size_t)offset;
     transfer->span = 0;
@@ -46,6 +49,24 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
         left -= transfer->spans[transfer->span++].size;
     transfer->offset = left;
     return CURL_SEEKFUNC_OK;
+}
+
+// Called whenever libcurl looks at the transfer, which is once a second at least because its own low-speed limit is set.
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct bfr_http_transfer *transfer = arg;
+    struct timespec time;
+    (void)down_total;
+    (void)up_total;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    uint64_t now_ns = (uint64_t)time.tv_sec * 1000 * NS_PER_MS + (uint64_t)time.tv_nsec;
+    if (transfer->moved_ns == 0 || down + up != transfer->moved) {
+        transfer->moved = down + up;
+        transfer->moved_ns = now_ns;
+    }
+    transfer->stalled = now_ns - transfer->moved_ns >= transfer->stall_ns;
+    return transfer->stalled;
 }
 
 static bool keep_body(struct bfr_http_transfer *transfer, const char *data, size_t size)
@@ -184,15 +205,20 @@ static void set_callbacks(struct bfr_http_transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 }
 
-static void set_limits(CURL *easy, const struct bfr_http_request *request)
+static void set_limits(struct bfr_http_transfer *transfer, const struct bfr_http_request *request)
 {
+    CURL *easy = transfer->easy;
     long connect_ms = request->connect_timeout_ms != 0 ? (long)request->connect_timeout_ms : CONNECT_TIMEOUT_MS;
 
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    transfer->stall_ns = request->stall_timeout_ms * NS_PER_MS;
     if (request->stall_timeout_ms != 0) {
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(request->stall_timeout_ms + 999) / 1000);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)request->stall_timeout_ms / 1000 + SPEED_WINDOW_S);
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
     }
 }
 
@@ -240,11 +266,12 @@ uint32_t bfr_http_transfer_begin(struct bfr_http_transfer *transfer, const struc
     transfer->span_count = request->has_body ? request->span_count : 0;
     transfer->body_bytes = request->body_bytes;
     transfer->reply_max = request->reply_max;
+    transfer->once = (request->flags & BFR_HTTP_ONCE) != 0;
     transfer->on_body = request->on_body;
     transfer->on_done = request->on_done;
     transfer->arg = request->arg;
     set_callbacks(transfer);
-    set_limits(transfer->easy, request);
+    set_limits(transfer, request);
     if (set_way(transfer->easy, settings, request) && set_method(transfer->easy, request) &&
         set_headers(transfer, request))
         return BFR_OK;
@@ -260,7 +287,9 @@ void bfr_http_transfer_reset(struct bfr_http_transfer *transfer)
     transfer->error[0] = '\0';
     transfer->spans = NULL;
     transfer->span_count = transfer->span = transfer->offset = 0;
-    transfer->too_large = false;
+    transfer->moved_ns = 0;
+    transfer->moved = 0;
+    transfer->stalled = transfer->too_large = false;
     transfer->body_bytes_in = 0;
     transfer->head_bytes = 0;
 }
@@ -293,7 +322,7 @@ static uint32_t end_of(const struct bfr_http_transfer *transfer, CURLcode code, 
     for (size_t i = 0; i < sizeof unsent / sizeof unsent[0]; i++)
         if (unsent[i] == code)
             return BFR_HTTP_UNSENT;
-    if (code != CURLE_OPERATION_TIMEDOUT)
+    if (code != CURLE_OPERATION_TIMEDOUT && !transfer->stalled)
         return BFR_HTTP_BROKEN;
     // A timeout before anything was ready to be sent: nothing was.
     curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
@@ -314,6 +343,8 @@ void bfr_http_transfer_end(struct bfr_http_transfer *transfer, CURLcode code, bo
     if (reply.end == BFR_HTTP_REPLIED) {
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
         reply.status = (uint32_t)status;
+    } else if (transfer->stalled) {
+        reply.text = "no byte came or went for the stall timeout";
     } else if (!stopped) {
         reply.text = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
     }

@@ -24,9 +24,16 @@ struct bfr_http_transfer {
     size_t span;   // the next byte to send: which span,
     size_t offset; // and where in it
     size_t reply_max;
+    bool once;
     bool (*on_body)(void *arg, const uint8_t *data, size_t size);
     void (*on_done)(void *arg, const struct bfr_http_reply *reply);
     void *arg;
+
+    // Against standing still.
+    uint64_t stall_ns; // 0: not watched
+    uint64_t moved_ns; // CLOCK_MONOTONIC of the last byte either way
+    curl_off_t moved;  // bytes then
+    bool stalled;
 
     // Of the reply.
     bool too_large;

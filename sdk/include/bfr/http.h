@@ -49,7 +49,11 @@ enum bfr_http_end {
     BFR_HTTP_STOPPED = 6    /* the client was stopped; the far end may have acted */
 };
 
+/* Flags of a request. */
 #define BFR_HTTP_DIRECT UINT32_C(1) /* not through the proxy (metadata services of the machine) */
+#define BFR_HTTP_ONCE                                                                                                  \
+    UINT32_C(2) /* has a body, and must not be repeated unseen. Without this flag a request that finds its
+                                     * kept connection closed before any reply goes out once more on a new one */
 
 /* Everything but the body is copied by submit. The body is borrowed until on_done is called, and not copied. */
 struct bfr_http_request {
@@ -61,9 +65,9 @@ struct bfr_http_request {
     size_t span_count;
     uint64_t body_bytes;
     bool has_body;
-    uint32_t flags;              /* BFR_HTTP_DIRECT */
+    uint32_t flags;              /* BFR_HTTP_* */
     uint32_t connect_timeout_ms; /* name, connection, TLS; 0: 10 s */
-    uint32_t stall_timeout_ms;   /* without a byte either way; rounded up to seconds; 0: none */
+    uint32_t stall_timeout_ms;   /* without a byte either way; looked at once a second; 0: none */
     uint32_t timeout_ms;         /* for all of it; 0: none */
     size_t reply_max;            /* bytes of the reply's body to keep; more is BFR_HTTP_TOO_LARGE */
 

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A store that goes away and comes back: under load, with one fault after the other on the way to it, with an answer that
+only a store that is somebody else's would give. Each time: one right object for each batch, or a hold with its reason."""
+import datetime
+import email.utils
+import time
+
+import pytest
+
+from support import faulty_proxy
+from support.load import Load
+from support.outage import QUICK_RETRY
+from support.s3_fixtures import *  # noqa: F401,F403
+from support.sender import Sender, batch_name, gzip_batch
+from support.wait import wait_until
+
+SHORT = {"connect_timeout": "1s", "stall_timeout": "2s", "request_timeout": "3s"}
+PUTS = r"PUT /[^/]+/acme/"
+
+
+def reason(receiver):
+    return [entry for entry in receiver.health()["stages"] if entry["name"] == "s3"][0].get("reason", "")
+
+
+def post(receiver, name=None, body=None):
+    body, name = body or gzip_batch(), name or batch_name("acme", "web")
+    assert Sender(receiver.port).post("acme", "web", body, name).status == 200
+    return {f"acme/web/{name}": body}
+
+
+def retry_counts(bucket):
+    return {bucket.head(key)["Metadata"]["retry-count"] for key in bucket.keys()}
+
+
+@pytest.mark.load
+def test_a_store_that_is_down_under_load_loses_and_charges_nothing(s3_receiver, s3_store, bucket, pytestconfig):
+    seconds = 60 if pytestconfig.getoption("--long") else 15
+    receiver = s3_receiver({"logging": {"level": "info"}, "ack_timeout": "5s", "shutdown_delay": "100ms"},
+                           queue={"plugin": "memory", "max_bytes": "512KiB"}, upload_worker_count=16, **SHORT)
+    load = Load(receiver.port, connections=2, tenants=4).start(seconds + 4)
+    wait_until(lambda: receiver.scrape().batches("stored") > 50, "a flow of batches")
+    s3_store.stop_gateway()
+    down = time.monotonic()
+    wait_until(lambda: receiver.scrape().total("bytefreezer_receiver_breaker_open", sink="s3") == 1, "the breaker")
+    outage = receiver.scrape()
+    attempts = outage.total("bytefreezer_receiver_sink_attempts_total", sink="s3")
+    wait_until(lambda: time.monotonic() > down + seconds, "the end of the outage")
+    during = receiver.scrape()
+    assert during.total("bytefreezer_receiver_sink_attempts_total", sink="s3") - attempts <= 3 * seconds + 20, "one probe a second"
+    during.check_conservation()
+    stored = during.batches("stored")
+    s3_store.start_gateway()
+    back = time.monotonic()
+    wait_until(lambda: receiver.scrape().batches("stored") > stored, "the drain to begin within 2 s, five times over", 10)
+    print(f"drain began after {time.monotonic() - back:.2f} s")
+    load.join()
+    scrape = wait_until(lambda: (s := receiver.scrape()).batches("held") == 0 and s, "an empty queue")
+    assert scrape.check_conservation()["accepted"] == len(load.accepted) and scrape.batches("buried") == 0
+    assert set(load.statuses) <= {200, 503} and load.unanswered == 0
+    assert {key: None for key in bucket.keys()} == {key: None for key in load.accepted}
+    assert all(bucket.read(key) == body for key, body in list(load.accepted.items())[::max(1, len(load.accepted) // 500)])
+    assert len(receiver.logged("sink is reachable again")) == 1
+    assert {bucket.head(key)["Metadata"]["retry-count"] for key in bucket.keys()[::20]} == {"0"}, "nothing was charged"
+
+
+def refuse_for_a_while(receiver, proxy):
+    proxy.refuse()
+    wait_until(lambda: "connect" in reason(receiver).lower(), "the cause in health")
+    proxy.open()
+
+
+@pytest.mark.parametrize("fault", [
+    faulty_proxy.cut_mid_body, faulty_proxy.lose_reply, faulty_proxy.stall, faulty_proxy.drip,
+    faulty_proxy.error(500, "InternalError"), faulty_proxy.error(503, "SlowDown"), faulty_proxy.answer(502),
+    faulty_proxy.error(403, "AccessDenied"), faulty_proxy.answer(403), faulty_proxy.error(400, "ExpiredToken"),
+    faulty_proxy.error(301, "PermanentRedirect"), faulty_proxy.error(400, "RequestTimeout"), faulty_proxy.answer(200),
+    faulty_proxy.answer(429, headers=["Retry-After: 1"]), faulty_proxy.error(404, "NoSuchBucket"),
+], ids=["cut in the body", "reply lost", "stalled", "one byte a second", "500", "503 SlowDown", "502", "403 AccessDenied",
+        "403 of a proxy", "400 ExpiredToken", "301", "400 RequestTimeout", "200 of a stranger", "429", "404 NoSuchBucket"])
+def test_a_fault_ends_in_one_right_object_and_charges_nothing(s3_receiver, bucket, proxy, fault):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy, **SHORT)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    proxy.fault(fault, times=2)
+    expected = {**post(receiver, body=gzip_batch(filler="x" * 5000)), **post(receiver)}
+    receiver.wait_batches("stored", 2).check_conservation()
+    assert proxy.hits == 2
+    assert bucket.objects() == expected and bucket.parts() == []
+    assert retry_counts(bucket) == {"0"}, "an outage is not the batch's fault"
+    assert receiver.scrape().batches("buried") == 0
+    wait_until(lambda: receiver.health()["status"] == "ok", "good health")
+
+
+def test_a_store_that_refuses_connections_is_an_outage(s3_receiver, bucket, proxy):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy, **SHORT)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    proxy.refuse()
+    expected = {**post(receiver), **post(receiver)}
+    wait_until(lambda: "connect" in reason(receiver).lower(), "the cause in health")
+    assert receiver.get("/readyz").status == 200
+    proxy.open()
+    receiver.wait_batches("stored", 2).check_conservation()
+    assert bucket.objects() == expected and retry_counts(bucket) == {"0"}
+
+
+def test_a_store_that_swallows_everything_is_an_outage(s3_receiver, bucket, proxy):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy, **SHORT)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    proxy.fault(faulty_proxy.stall, pattern=rb"", times=1000)
+    expected = {**post(receiver), **post(receiver)}
+    wait_until(lambda: "too slow" in reason(receiver) or "no byte" in reason(receiver), "the cause in health")
+    proxy.heal()
+    receiver.wait_batches("stored", 2).check_conservation()
+    assert bucket.objects() == expected and retry_counts(bucket) == {"0"}
+
+
+@pytest.mark.parametrize("fault, code", [
+    (faulty_proxy.error(403, "AccessDenied"), "AccessDenied"), (faulty_proxy.error(503, "SlowDown"), "SlowDown"),
+    (faulty_proxy.error(500, "InternalError"), "InternalError"), (faulty_proxy.error(400, "ExpiredToken"), "ExpiredToken"),
+    (faulty_proxy.error(301, "PermanentRedirect"), "PermanentRedirect"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_lasting_refusal_of_everyone_is_a_hold_with_its_reason(s3_receiver, proxy, bucket, fault, code):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    proxy.fault(fault, times=10000)
+    expected = {**post(receiver), **post(receiver)}
+    wait_until(lambda: code in reason(receiver), "the reason in health")
+    assert reason(receiver).count(";") >= 1, "with a way out"
+    held = receiver.wait_batches("held", 2)
+    assert held.batches("buried") == 0
+    proxy.heal()
+    receiver.wait_batches("stored", 2)
+    assert bucket.objects() == expected
+
+
+def test_a_refusal_of_one_batch_for_good_buries_it_alone(s3_receiver, proxy, bucket):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    proxy.fault(faulty_proxy.error(400, "EntityTooLarge"), pattern=rb"PUT /[^/]+/acme/web/big")
+    expected = post(receiver)
+    post(receiver, name="big.gz")
+    receiver.wait_batches("buried", 1)
+    receiver.wait_batches("stored", 1)
+    assert bucket.objects() == expected
+    assert receiver.scrape().total("bytefreezer_receiver_buried_total", reason="rejected") == 1
+    assert "EntityTooLarge" in receiver.logged("batch is a dead letter now")[0]["cause"]
+    receiver.stop(expect=1)
+
+
+def test_the_region_that_the_store_names_is_used(s3_receiver, proxy, bucket):
+    """The store of the tests takes any region, so the proxy asks for one: until it sees it in the signature."""
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    wrong = faulty_proxy.error(400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>")
+    proxy.fault(wrong, pattern=rb"(?s)PUT /[^/]+/acme/.*/us-east-1/s3/aws4_request", times=1000)
+    expected = {**post(receiver), **post(receiver)}
+    receiver.wait_batches("stored", 2)
+    assert bucket.objects() == expected
+    assert 1 <= proxy.hits <= 2, "learnt once"
+    line = receiver.logged("the bucket is in another region; set region to it")
+    assert len(line) == 1 and line[0]["actual"] == "eu-central-1"
+
+
+def test_a_wrong_clock_is_corrected_by_the_stores(s3_receiver, proxy, bucket):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    # Within the quarter of an hour that the real store allows.
+    ahead = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=10)
+    skewed = faulty_proxy.error(403, "RequestTimeTooSkewed", headers=[f"Date: {email.utils.format_datetime(ahead, usegmt=True)}"])
+    proxy.fault(skewed)
+    expected = post(receiver)
+    receiver.wait_batches("stored", 1)
+    second = post(receiver)
+    receiver.wait_batches("stored", 2)
+    assert bucket.objects() == {**expected, **second}
+    line = receiver.logged("the store's clock differs from this machine's; signing by the store's")
+    assert len(line) == 1 and 590 <= int(line[0]["seconds"]) <= 610
+    uploaded = datetime.datetime.fromisoformat(bucket.head(list(second)[0])["Metadata"]["s3-uploaded-at"].replace("Z", "+00:00"))
+    assert abs((uploaded - ahead).total_seconds()) < 60
+
+
+def test_a_store_without_conditions_is_used_without_them(s3_receiver, proxy, bucket):
+    proxy.fault(faulty_proxy.error(501, "NotImplemented"), pattern=rb"(?si)PUT /.*if-none-match", times=1000)
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: any("refuses If-None-Match" in line.get("msg", "") for line in receiver.log_lines()), "the finding")
+    proxy.fault(faulty_proxy.lose_reply, pattern=rb"PUT /[^/]+/acme/web/second", times=1)
+    expected = {**post(receiver, name="first.gz"), **post(receiver, name="second.gz")}
+    receiver.wait_batches("stored", 2).check_conservation()
+    assert bucket.objects() == expected
+    assert len(proxy.requests("PUT", "second.gz")) == 1 and len(proxy.requests("HEAD", "second.gz")) == 1
+
+
+def test_a_stop_in_an_upload_ends_in_time_and_keeps_the_batch(s3_receiver, proxy, bucket):
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    proxy.fault(faulty_proxy.stall)
+    post(receiver)
+    wait_until(lambda: proxy.hits == 1, "the upload")
+    receiver.signal()
+    wait_until(lambda: receiver.logged("stopping"), "the stop to begin")
+    receiver.signal()  # the second does not wait for what is under way
+    assert receiver.wait() == 1, "a batch in memory is lost with the process, and said to be"
+    assert bucket.objects() == {}
