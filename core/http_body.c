@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes are hashed where they lie and then moved, buffer by buffer, never copied. Runs on a loop, so a plain body is
-// compressed at zlib's fastest level, piece by piece as it comes.
+// Bytes are hashed where they lie and then moved, buffer by buffer; only pieces too small for a buffer of their own are
+// copied. Runs on a loop, so a plain body is compressed at zlib's fastest level, piece by piece as it comes.
 #include "http_body.h"
 
 #include <isa-l/crc.h>
@@ -8,6 +8,10 @@
 
 #define GZIP_SMALLEST 18u // RFC 1952: a header of 10 bytes and a trailer of 8
 #define PIECE_MAX     (1u << 30)
+
+// No buffer of libevent's is smaller than 1 KiB. A client that sends byte by byte must not get one for each, or its body
+// would cost a thousand times what the budget counts.
+#define OWN_BUFFER_MIN 1024u
 
 bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256)
 {
@@ -94,6 +98,25 @@ static bool take_piece(struct bfr_body *body, const void *data, size_t size)
     return EVP_DigestUpdate(body->source, data, size) == 1 && deflate_piece(body, data, size, Z_NO_FLUSH);
 }
 
+// Behind the bytes that are there, in the room their last buffer has left.
+static bool copy_small(struct evbuffer *to, const void *data, size_t size)
+{
+    struct evbuffer_iovec room;
+    if (evbuffer_reserve_space(to, (ev_ssize_t)size, &room, 1) != 1)
+        return false;
+    memcpy(room.iov_base, data, size);
+    room.iov_len = size;
+    return evbuffer_commit_space(to, &room, 1) == 0;
+}
+
+// The first `size` bytes of `from`, which lie together at `data`.
+static bool keep_piece(struct bfr_body *body, struct evbuffer *from, const void *data, size_t size)
+{
+    if (size >= OWN_BUFFER_MIN)
+        return evbuffer_remove_buffer(from, body->bytes, size) == (int)size;
+    return copy_small(body->bytes, data, size) && evbuffer_drain(from, size) == 0;
+}
+
 // Digest the first `size` bytes of `from`, and move them to the body (GZIP) or drop them (PLAIN: the output is there).
 static bool take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size)
 {
@@ -106,12 +129,9 @@ static bool take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size
             piece = PIECE_MAX;
         if (!take_piece(body, first.iov_base, piece))
             return false;
-        int failed;
-        if (body->kind == BFR_BODY_GZIP)
-            failed = evbuffer_remove_buffer(from, body->bytes, piece) != (int)piece;
-        else
-            failed = evbuffer_drain(from, piece);
-        if (failed)
+        bool taken = body->kind == BFR_BODY_GZIP ? keep_piece(body, from, first.iov_base, piece)
+                                                 : evbuffer_drain(from, piece) == 0;
+        if (!taken)
             return false;
         size -= piece;
     }

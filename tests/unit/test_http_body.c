@@ -127,6 +127,21 @@ static void test_whole_buffers_are_moved_not_copied(void **state)
     free(data);
 }
 
+static void test_a_body_in_small_pieces_takes_no_more_buffers_than_it_fills(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t steps[] = {1, 7, 100, 600, 1023};
+    const size_t size = 50000;
+    uint8_t *data = make_gzip_like(size);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        assert_int_equal(receive(&f->body, data, size, steps[i]), BFR_REFUSE_NONE);
+        // A buffer has 1 KiB or more: half full at the least, all of them cost no more than twice the body.
+        assert_true(evbuffer_peek(f->body.bytes, -1, NULL, NULL, 0) <= (int)(size / 512));
+        assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, size);
+    }
+    free(data);
+}
+
 static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
 {
     struct fixture *f = *state;
@@ -246,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_the_slow_crc_is_the_one_of_the_standard),
         cmocka_unit_test_setup_teardown(test_gzip_is_kept_and_hashed_as_in_one_piece, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_whole_buffers_are_moved_not_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_body_in_small_pieces_takes_no_more_buffers_than_it_fills, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_read_straight_into_the_body_count_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_plain_body_becomes_one_gzip_member, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bodies_that_cannot_be_gzip_are_refused, set_up, tear_down),
