@@ -35,6 +35,7 @@ struct app {
     bool pipeline_runs;
     size_t services_run;
     bool auth_runs;
+    bool stopping;
 };
 
 // Figures of the process for metrics.
@@ -302,6 +303,35 @@ static uint64_t leave(struct app *app)
     return stop(app, asked_at + STOP_LIMIT_NS - STOP_RESERVE_NS);
 }
 
+// Which stages SIGHUP reaches: those that read files of their own (a tenants file) read them again. A bad file changes
+// nothing. The configuration itself is read at start alone.
+static void reload_stage(struct bfr_stage *stage)
+{
+    struct bfr_err err = {.size = sizeof err};
+    if (bfr_stage_reload(stage, &err) != BFR_OK)
+        bfr_say(BFR_LOG_ERROR, bfr_stage_name(stage), "reload failed, going on as before", "error", err.text, NULL);
+}
+
+static void reload_stages(struct bfr_stage *const *stages, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        reload_stage(stages[i]);
+}
+
+static void reload(void *arg)
+{
+    struct app *app = arg;
+    if (app->stopping)
+        return;
+    if (app->assembly.auth != NULL)
+        reload_stage(app->assembly.auth);
+    reload_stages(app->assembly.queues, app->assembly.queue_count);
+    reload_stages(app->assembly.sinks, app->assembly.sink_count);
+    reload_stages(app->assembly.services, app->assembly.service_count);
+    bfr_say(BFR_LOG_INFO, "main", "files of the stages read again; changes of the configuration itself need a restart",
+            NULL);
+}
+
 static int serve(struct app *app)
 {
     struct bfr_err err = {.size = sizeof err};
@@ -311,7 +341,9 @@ static int serve(struct app *app)
         (void)stop(app, bfr_clock_now(&bfr_clock_system) + STOP_RESERVE_NS);
         return BFR_EXIT_FAILURE;
     }
+    bfr_mainloop_on_hangup(app->mainloop, reload, app);
     (void)bfr_mainloop_wait(app->mainloop, UINT64_MAX);
+    app->stopping = true;
     uint64_t lost = leave(app);
     if (lost > 0) {
         bfr_say(BFR_LOG_ERROR, "main", "stopped, accepted batches were lost", "batches", bfr_num((int64_t)lost).text,

@@ -36,6 +36,8 @@ struct bfr_mainloop {
     bool quit; // the signal thread shall end
     uint64_t stopped_at_ns;
     uint64_t limit_ns;
+    void (*on_hangup)(void *arg);
+    void *hangup_arg;
     bool watching; // the signal thread runs
     pthread_t watcher;
 };
@@ -71,6 +73,17 @@ static bool begin_stop(struct bfr_mainloop *loop)
     return second;
 }
 
+// One that comes before anybody listens, or after the end began, changes nothing.
+static void post_hangup(struct bfr_mainloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    void (*fn)(void *arg) = loop->on_hangup;
+    void *arg = loop->hangup_arg;
+    pthread_mutex_unlock(&loop->lock);
+    if (fn != NULL)
+        (void)bfr_mainloop_post(loop, fn, arg);
+}
+
 // True when the watcher shall end.
 static bool note_signal(struct bfr_mainloop *loop, int signal)
 {
@@ -81,7 +94,7 @@ static bool note_signal(struct bfr_mainloop *loop, int signal)
         return quit;
     }
     if (signal == SIGHUP) {
-        bfr_say(BFR_LOG_WARN, "main", "a reload of the configuration is not supported: restart to apply changes", NULL);
+        post_hangup(loop);
         return false;
     }
     if (begin_stop(loop))
@@ -236,6 +249,14 @@ bool bfr_mainloop_wait(struct bfr_mainloop *loop, uint64_t deadline_ns)
 void bfr_mainloop_pause(struct bfr_mainloop *loop, uint64_t until_ns)
 {
     (void)run_until(loop, until_ns, true);
+}
+
+void bfr_mainloop_on_hangup(struct bfr_mainloop *loop, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->on_hangup = fn;
+    loop->hangup_arg = arg;
+    pthread_mutex_unlock(&loop->lock);
 }
 
 void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns)

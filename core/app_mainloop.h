@@ -24,6 +24,9 @@ bool bfr_mainloop_wait(struct bfr_mainloop *loop, uint64_t deadline_ns);
 // Run posted functions until `until_ns` (monotonic), whatever signals come. [main]
 void bfr_mainloop_pause(struct bfr_mainloop *loop, uint64_t until_ns);
 
+// What SIGHUP means: fn(arg) runs on the main thread, inside bfr_mainloop_wait. Set once, before that. [main]
+void bfr_mainloop_on_hangup(struct bfr_mainloop *loop, void (*fn)(void *arg), void *arg);
+
 // From the first stop signal on: a second one (that is no echo of the first, a moment later), or `limit_ns` after the
 // first, ends the process with exit code 1, whatever hangs, be it a stage that does not return from its start.
 void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens: who may post what, and that nothing about them leaks."""
 import json
+import signal
 
 import pytest
 
 from support import wire
 from support.sender import Sender, batch_name, gzip_batch, proxy_headers
+from support.wait import wait_until
 
 ACME, ACME_OLD, GLOBEX = "acme-token-0123456789", "acme-older-token", "globex-token"
 
@@ -115,3 +117,21 @@ def test_failures_are_counted(tokens):
     scrape = tokens.scrape()
     assert scrape.total("bytefreezer_receiver_requests_total", code="401") == 1
     assert scrape.total("bytefreezer_receiver_requests_total", code="403") == 1
+
+
+def heard(receiver, text):
+    return lambda: any(text in line.get("msg", "") for line in receiver.log_lines())
+
+
+def test_a_hangup_reads_the_tenants_again_and_a_broken_file_changes_nothing(build, tokens):
+    path = tokens.root / "tenants.yaml"
+    fresh = build.run("token", "hash", stdin="a-new-token").stdout.strip()
+    path.write_text(f'tenants: [{{tenant: acme, datasets: "*", tokens: ["{fresh}"]}}]\n')
+    tokens.signal(signal.SIGHUP)
+    wait_until(heard(tokens, "read again"), "the reload")
+    assert Sender(tokens.port, "a-new-token").post("acme", "anything").status == 200
+    assert Sender(tokens.port, ACME).post("acme", "web").status == 401
+    path.write_text("tenants: [{tenant: acme, tokns: []}]\n")
+    tokens.signal(signal.SIGHUP)
+    wait_until(heard(tokens, "reload failed"), "the refusal of the broken file")
+    assert Sender(tokens.port, "a-new-token").post("acme", "anything").status == 200

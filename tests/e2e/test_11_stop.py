@@ -24,7 +24,7 @@ def test_an_idle_daemon_ends_with_0(receiver, number):
 
 def test_hup_never_ends_it(receiver, sender):
     receiver.signal(signal.SIGHUP)
-    wait_until(lambda: any("reload" in line.get("msg", "") for line in receiver.log_lines()), "a word about HUP")
+    wait_until(lambda: any("read again" in line.get("msg", "") for line in receiver.log_lines()), "a word about HUP")
     assert sender.post().status == 200
 
 
