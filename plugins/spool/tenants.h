@@ -11,6 +11,8 @@ struct tenant {
     uint64_t hash;
     size_t batches; // held and buried; the entry goes with the last
     char *name;
+    uint64_t held_bytes; // for queues with shares; 0 elsewhere
+    uint64_t reserved_bytes;
     struct fair_lane lanes[]; // one per consumer
 };
 

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// See disk_figures.h. Health says the worst first: what keeps batches from being taken, then what a person should know.
+#include "disk_figures.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "disk_queue.h"
+#include "disk_room.h"
+
+#define FULL_NEVER      -1.0
+#define GROWTH_MEMORY_S 60.0 // over which growth is smoothed
+#define LETTERS_ALARM   0.8  // of their share
+
+void bfr_disk_figures_register(struct disk_queue *queue)
+{
+    const struct bfr_host *host = queue->host;
+    struct disk_figures *figures = &queue->figures;
+    const struct {
+        struct bfr_metric **metric;
+        uint32_t type;
+        const char *name;
+        const char *help;
+    } all[] = {
+        {&figures->commits_total, BFR_METRIC_COUNTER, "commits_total", "Groups of batches written and synced."},
+        {&figures->commit_batches, BFR_METRIC_HISTOGRAM, "commit_batches", "Batches per group."},
+        {&figures->unsynced_bytes, BFR_METRIC_GAUGE, "unsynced_bytes", "Bodies taken and not on the disk yet."},
+        {&figures->unsynced_age, BFR_METRIC_GAUGE, "unsynced_age_seconds", "Age of the oldest of them."},
+        {&figures->unsettled_age, BFR_METRIC_GAUGE, "unsettled_age_seconds",
+         "Age of the oldest settlement that a crash would undo."},
+        {&figures->spool_bytes, BFR_METRIC_GAUGE, "spool_bytes", "Bytes in use under the spool's directory."},
+        {&figures->spool_limit, BFR_METRIC_GAUGE, "spool_limit_bytes", "max_size_bytes."},
+        {&figures->spool_free, BFR_METRIC_GAUGE, "spool_free_bytes", "Free bytes of the spool's file system."},
+        {&figures->spool_full, BFR_METRIC_GAUGE, "spool_full_seconds",
+         "Time until the spool is full at the present rate; -1: it is not filling."},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        *all[i].metric = host->metric_register(host, all[i].type, all[i].name, all[i].help, NULL);
+}
+
+static void set(const struct disk_queue *queue, struct bfr_metric *metric, double value)
+{
+    if (metric != NULL)
+        queue->host->metric_set(queue->host, metric, NULL, value);
+}
+
+void bfr_disk_figures_commit(struct disk_queue *queue, size_t batches)
+{
+    const struct disk_figures *figures = &queue->figures;
+    if (figures->commits_total != NULL)
+        queue->host->metric_add(queue->host, figures->commits_total, NULL, 1);
+    if (figures->commit_batches != NULL)
+        queue->host->metric_observe(queue->host, figures->commit_batches, NULL, (double)batches);
+}
+
+static double age(uint64_t since_ns, uint64_t now_ns)
+{
+    return since_ns == 0 || since_ns > now_ns ? 0 : (double)(now_ns - since_ns) / (double)DISK_NS_PER_S;
+}
+
+// How long until `room` is used up, from what came in since the last look.
+static double forecast(struct disk_figures *figures, uint64_t used, uint64_t room, uint64_t now_ns)
+{
+    double seconds = age(figures->last_ns, now_ns);
+    if (figures->last_ns != 0 && seconds > 0) {
+        double rate = ((double)used - (double)figures->last_used) / seconds;
+        double weight = seconds < GROWTH_MEMORY_S ? seconds / GROWTH_MEMORY_S : 1.0;
+        figures->growth += (rate - figures->growth) * weight;
+    }
+    figures->last_used = used;
+    figures->last_ns = now_ns;
+    return figures->growth < 1.0 ? FULL_NEVER : (double)room / figures->growth;
+}
+
+void bfr_disk_figures_update(struct disk_queue *queue)
+{
+    struct disk_figures *figures = &queue->figures;
+    struct bfr_queue_stats stats = {.size = sizeof stats};
+    uint64_t now_ns = queue->host->monotonic_ns(queue->host);
+
+    bfr_disk_stats(queue, &stats);
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t pending = queue->pending_bytes, free_bytes = queue->free_bytes, marks_ns = queue->marks_since_ns;
+    uint64_t waiting_ns = queue->writing_since_ns != 0 ? queue->writing_since_ns : queue->pending_since_ns;
+    pthread_mutex_unlock(&queue->mutex);
+
+    uint64_t room = stats.limit_bytes > stats.used_bytes ? stats.limit_bytes - stats.used_bytes : 0;
+    room = free_bytes < room ? free_bytes : room;
+    set(queue, figures->unsynced_bytes, (double)pending);
+    set(queue, figures->unsynced_age, age(waiting_ns, now_ns));
+    set(queue, figures->unsettled_age, age(marks_ns, now_ns));
+    set(queue, figures->spool_bytes, (double)stats.used_bytes);
+    set(queue, figures->spool_limit, (double)stats.limit_bytes);
+    set(queue, figures->spool_free, (double)free_bytes);
+    set(queue, figures->spool_full, forecast(figures, stats.used_bytes, room, now_ns));
+}
+
+static void say(struct bfr_health *out, uint32_t state, const char *reason)
+{
+    if (out->reason[0] != '\0' && state <= out->state)
+        return;
+    out->state = state;
+    snprintf(out->reason, sizeof out->reason, "%s", reason);
+}
+
+void bfr_disk_health(void *self, struct bfr_health *out)
+{
+    struct disk_queue *queue = self;
+    char text[128];
+    double share = queue->options.dlq_max_share * (double)queue->options.max_size_bytes * LETTERS_ALARM;
+
+    out->state = BFR_HEALTH_OK;
+    out->reason[0] = '\0';
+    pthread_mutex_lock(&queue->mutex);
+    if (queue->failing)
+        say(out, BFR_HEALTH_FAILED, queue->failure);
+    if (queue->missing_consumer[0] != '\0') {
+        snprintf(text, sizeof text, "sink_missing %s: batches wait for a sink that is not configured",
+                 queue->missing_consumer);
+        say(out, BFR_HEALTH_DEGRADED, text);
+    }
+    if (queue->marks_error != 0)
+        say(out, BFR_HEALTH_DEGRADED, "settlement marks cannot be written; a restart would send stored batches again");
+    if ((double)queue->letters_bytes > share)
+        say(out, BFR_HEALTH_DEGRADED, "dead letters have nearly filled their share of the spool; retry or purge some");
+    if (queue->trouble_text[0] != '\0')
+        say(out, BFR_HEALTH_DEGRADED, queue->trouble_text);
+    if (queue->recent_error != 0)
+        say(out, BFR_HEALTH_DEGRADED,
+            "recent.log cannot be kept; batches sent twice around a restart may be stored twice");
+    pthread_mutex_unlock(&queue->mutex);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keeper thread: everything about files that can wait.
+#ifndef BFR_SPOOL_DISK_KEEPER_H
+#define BFR_SPOOL_DISK_KEEPER_H
+
+#include "disk_queue.h"
+
+BFR_MUST_CHECK uint32_t bfr_disk_keeper_start(struct disk_queue *queue, struct bfr_err *err);
+void bfr_disk_keeper_stop(struct disk_queue *queue);
+// What a clean stop leaves in order, so that the next start reads no segment: indexes. After both threads.
+void bfr_disk_keeper_finish(struct disk_queue *queue);
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The duplicate memory of the disk queue: recent.log, and what the newest segment adds to it after a crash.
+#ifndef BFR_SPOOL_DISK_RECENT_H
+#define BFR_SPOOL_DISK_RECENT_H
+
+#include "disk_queue.h"
+
+// The slot of the queue table.
+void bfr_disk_recent(void *self, void (*visit)(void *arg, const struct bfr_recent *recent, bool held, bool buried),
+                     void *arg);
+
+// Encoded entries of a group. Commit thread.
+void bfr_disk_recent_add(struct disk_queue *queue, const uint8_t *bytes, size_t size, size_t entries);
+void bfr_disk_recent_sync(struct disk_queue *queue);
+// Cut the file when it has grown to twice what is kept. Keeper.
+void bfr_disk_recent_cut(struct disk_queue *queue);
+// What went wrong; said once.
+void bfr_disk_recent_trouble(struct disk_queue *queue, int error);
+// A record that recent.log may not have. Start.
+void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission and figures of the disk queue. Any thread; each call holds the mutex for a few additions and never touches the
+// disk. One segment of slack is kept out of what is promised: it pays for headers, for the end of a segment where the next
+// record does not fit, and for a batch that is put without a reservation.
+#include "disk_room.h"
+
+#define CALL_OVERHEAD_BYTES 1024u
+
+uint64_t bfr_disk_used(const struct disk_queue *queue)
+{
+    return queue->segments_bytes + queue->spares_bytes + queue->letters_bytes + queue->aside_bytes;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+// What is left of the segment that is being written: part of what is used, and free all the same.
+static uint64_t rest_of_current(const struct disk_queue *queue)
+{
+    return queue->current == NULL ? 0 : minus(queue->current->file.file_bytes, queue->current->file.end_bytes);
+}
+
+static bool fits(const struct disk_queue *queue, uint64_t bytes)
+{
+    uint64_t wanted = queue->reserved_bytes + bytes + CALL_OVERHEAD_BYTES;
+    uint64_t inside = rest_of_current(queue) + queue->spares_bytes; // on the file system already
+    uint64_t room = minus(queue->options.max_size_bytes, bfr_disk_used(queue)) + inside;
+    if (wanted > minus(room, queue->options.segment_bytes))
+        return false;
+    return wanted <= inside || queue->free_bytes >= queue->options.min_free_bytes + (wanted - inside);
+}
+
+bool bfr_disk_room_returned(struct disk_queue *queue)
+{
+    bool wanted = queue->refused;
+    queue->refused = false;
+    return wanted;
+}
+
+static bool shares_count(const struct disk_queue *queue)
+{
+    return queue->options.tenant_share < 1.0;
+}
+
+// A tenant's entry stays in the table for as long as it uses anything.
+static void share_change(struct disk_queue *queue, struct tenant *tenant, uint64_t held, uint64_t reserved)
+{
+    bool used = tenant->held_bytes + tenant->reserved_bytes > 0;
+    tenant->held_bytes = held;
+    tenant->reserved_bytes = reserved;
+    bool uses = held + reserved > 0;
+    if (uses && !used)
+        tenant->batches++;
+    if (!uses && used)
+        bfr_tenants_drop(&queue->tenants, tenant);
+}
+
+void bfr_disk_share_add(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes)
+{
+    if (shares_count(queue))
+        share_change(queue, tenant, tenant->held_bytes + bytes, tenant->reserved_bytes);
+}
+
+void bfr_disk_share_remove(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes)
+{
+    if (shares_count(queue))
+        share_change(queue, tenant, minus(tenant->held_bytes, bytes), tenant->reserved_bytes);
+}
+
+// True when the tenant may have that much more; it is written down then. Without a share nobody's entry is touched.
+static uint32_t reserve_share(struct disk_queue *queue, const char *name, uint64_t bytes)
+{
+    if (!shares_count(queue))
+        return BFR_ROOM_OK;
+    uint64_t share = (uint64_t)(queue->options.tenant_share * (double)queue->options.max_size_bytes);
+    struct tenant *tenant = bfr_tenants_hold(&queue->tenants, name);
+    if (tenant == NULL)
+        return BFR_ROOM_FULL; // memory is short: later
+    uint32_t room = tenant->held_bytes + tenant->reserved_bytes + bytes > share ? BFR_ROOM_SHARE : BFR_ROOM_OK;
+    if (room == BFR_ROOM_OK)
+        share_change(queue, tenant, tenant->held_bytes, tenant->reserved_bytes + bytes);
+    bfr_tenants_drop(&queue->tenants, tenant);
+    return room;
+}
+
+uint32_t bfr_disk_reserve(void *self, const char *tenant, uint64_t bytes)
+{
+    struct disk_queue *queue = self;
+
+    pthread_mutex_lock(&queue->mutex);
+    uint32_t room = fits(queue, bytes) ? reserve_share(queue, tenant, bytes) : BFR_ROOM_FULL;
+    if (room == BFR_ROOM_OK) {
+        queue->reserved_bytes += bytes;
+    } else {
+        queue->refused = true;
+        queue->keeper_poke = true; // settled segments may be waiting for their marks to be written
+        pthread_cond_signal(&queue->keeper_wanted);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return room;
+}
+
+void bfr_disk_release(void *self, const char *tenant, uint64_t bytes)
+{
+    struct disk_queue *queue = self;
+
+    pthread_mutex_lock(&queue->mutex);
+    queue->reserved_bytes = minus(queue->reserved_bytes, bytes);
+    if (shares_count(queue)) {
+        struct tenant *entry = bfr_tenants_hold(&queue->tenants, tenant);
+        if (entry != NULL) {
+            share_change(queue, entry, entry->held_bytes, minus(entry->reserved_bytes, bytes));
+            bfr_tenants_drop(&queue->tenants, entry);
+        }
+    }
+    bool wake = bfr_disk_room_returned(queue);
+    pthread_mutex_unlock(&queue->mutex);
+    if (wake)
+        queue->host->ready(queue->host);
+}
+
+void bfr_disk_room_consume(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes)
+{
+    queue->reserved_bytes = minus(queue->reserved_bytes, bytes);
+    if (shares_count(queue))
+        share_change(queue, tenant, tenant->held_bytes, minus(tenant->reserved_bytes, bytes));
+}
+
+// When the oldest held batch was received; segments are in order of time, and so are the records in them.
+static int64_t oldest_received(const struct disk_queue *queue)
+{
+    for (const struct list *node = queue->segments.next; node != &queue->segments; node = node->next) {
+        const struct disk_segment *segment = LIST_OWNER(node, struct disk_segment, link);
+        if (segment->live == 0)
+            continue;
+        if (segment->resident && segment->parked == 0 && !list_empty(&segment->entries))
+            return LIST_OWNER(segment->entries.next, struct disk_entry, link)->received_ns;
+        return segment->oldest_ns;
+    }
+    return 0;
+}
+
+void bfr_disk_stats(void *self, struct bfr_queue_stats *out)
+{
+    struct disk_queue *queue = self;
+
+    pthread_mutex_lock(&queue->mutex);
+    out->held_batches = queue->held_batches;
+    out->held_bytes = queue->held_bytes;
+    out->buried_batches = queue->buried_batches;
+    out->buried_bytes = queue->buried_bytes;
+    out->limit_bytes = queue->options.max_size_bytes;
+    out->used_bytes = bfr_disk_used(queue) - rest_of_current(queue) - queue->spares_bytes + queue->reserved_bytes;
+    out->oldest_received_ns = queue->held_batches > 0 ? oldest_received(queue) : 0;
+    pthread_mutex_unlock(&queue->mutex);
+}

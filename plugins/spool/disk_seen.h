@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which batches have been met while scanning: after a failed sync one batch may stand in two segments, and both records
+// check. Knows no queue; used by one thread at a time.
+#ifndef BFR_SPOOL_DISK_SEEN_H
+#define BFR_SPOOL_DISK_SEEN_H
+
+#include <stdbool.h>
+
+#include <bfr/batch.h>
+
+struct disk_seen;
+
+struct disk_seen *bfr_disk_seen_new(void); // NULL when memory is short
+void bfr_disk_seen_free(struct disk_seen *seen);
+// Note the batch of that tenant, dataset, filename and content, waiting for these consumers; true when it was noted before.
+// NULL notes nothing.
+bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                       uint32_t consumer_count);
+
+#endif
