@@ -81,14 +81,14 @@ void bfr_s3_check_set_conditions(struct s3_check *check, uint32_t conditions)
 void bfr_s3_check_trouble(struct s3_check *check, char *out, size_t room)
 {
     pthread_mutex_lock(&check->mutex);
-    snprintf(out, room, "%s", check->trouble);
+    snprintf(out, room, "%.*s", (int)room - 1, check->trouble.text);
     pthread_mutex_unlock(&check->mutex);
 }
 
 static void set_trouble(struct s3_check *check, const char *what, const char *text)
 {
     pthread_mutex_lock(&check->mutex);
-    snprintf(check->trouble, sizeof check->trouble, "%s%.150s", what, text);
+    (void)bfr_err_set(&check->trouble, BFR_EFAIL, "%s%s", what, text);
     pthread_mutex_unlock(&check->mutex);
 }
 
@@ -110,7 +110,7 @@ static void give_up(struct s3_check *check, const char *what, const struct s3_an
 {
     set_trouble(check, what, answer->why.text);
     bfr_log(check->store->session.host, BFR_LOG_WARN, "the bucket cannot be used yet; batches wait until it can",
-            "cause", check->trouble, NULL);
+            "cause", check->trouble.text, NULL);
     finish(check, false);
 }
 
@@ -250,8 +250,8 @@ static void on_remove(struct s3_check *check, const struct s3_answer *answer)
             check->store->session.host, BFR_LOG_INFO,
             "the probe object stays in the bucket; harmless, allow s3:DeleteObject on .bfr-probe/* to have it removed",
             "cause", answer->why.text, NULL);
-    finish(check, check->trouble[0] == '\0');
-    if (check->trouble[0] == '\0')
+    finish(check, check->trouble.text[0] == '\0');
+    if (check->trouble.text[0] == '\0')
         bfr_log(check->store->session.host, BFR_LOG_INFO, "the bucket can be used", "bucket",
                 check->store->options.bucket_name, "conditions",
                 bfr_s3_check_conditions(check) == S3_CONDITIONS_KEPT ? "kept" : "not kept", NULL);

@@ -33,7 +33,7 @@ struct s3_check {
     uint64_t not_before_ns; // the next check
     atomic_uint conditions; // read by health
     pthread_mutex_t mutex;  // guards trouble
-    char trouble[256];
+    struct bfr_err trouble;
 };
 
 BFR_MUST_CHECK bool bfr_s3_check_init(struct s3_check *check, struct s3_store *store);

@@ -239,13 +239,14 @@ void bfr_s3_store_health(struct s3_store *store, struct bfr_health *out)
 {
     char text[256];
 
-    pthread_mutex_lock(&store->mutex);
-    snprintf(text, sizeof text, "%s", store->trouble);
-    pthread_mutex_unlock(&store->mutex);
+    bfr_s3_credentials_trouble(store->session.credentials, text, sizeof text);
+    if (text[0] == '\0') {
+        pthread_mutex_lock(&store->mutex);
+        snprintf(text, sizeof text, "%s", store->trouble);
+        pthread_mutex_unlock(&store->mutex);
+    }
     if (text[0] == '\0')
         bfr_s3_check_trouble(&store->check, text, sizeof text);
-    if (text[0] == '\0')
-        bfr_s3_credentials_trouble(store->session.credentials, text, sizeof text);
     if (text[0] == '\0' && bfr_s3_check_conditions(&store->check) == S3_CONDITIONS_IGNORED)
         snprintf(text, sizeof text,
                  "the store ignores If-None-Match in this bucket: another object under a name would be replaced");
