@@ -163,10 +163,10 @@ static void write_group(struct commit *commit)
 {
     struct disk_queue *queue = commit->queue;
     struct disk_group *group = commit->group;
-    struct segment_file *file = &queue->current->file;
 
     if (group->count == 0)
         return;
+    struct segment_file *file = &queue->current->file;
     if (!bfr_segment_write(file, group->vectors, group->vector_count, group->bytes)) {
         // The end stays where it is: the next group goes over whatever of this one has arrived.
         bfr_disk_fail(queue, "write", file->id, errno);
@@ -328,9 +328,9 @@ uint32_t bfr_disk_commit_start(struct disk_queue *queue, struct bfr_err *err)
         queue->commit_stop = false;
         queue->commit_runs = true;
         status = bfr_disk_thread(&queue->commit_thread, "disk-commit", commit_main, commit, err);
-        queue->commit_runs = status == BFR_OK;
     }
     if (status != BFR_OK) {
+        queue->commit_runs = false;
         bfr_disk_group_free(group);
         free(commit);
     }

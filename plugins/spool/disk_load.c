@@ -145,7 +145,8 @@ bool bfr_disk_segment_read(struct disk_queue *queue, struct disk_segment *segmen
         free(reading.doubled);
         return not_now(queue, segment, "read", errno);
     }
-    qsort(reading.doubled, reading.doubled_count, sizeof *reading.doubled, compare_numbers);
+    if (reading.doubled_count > 1)
+        qsort(reading.doubled, reading.doubled_count, sizeof *reading.doubled, compare_numbers);
     if (!segment->counted)
         drop_doubled(&reading, out);
     if (out->marks_lost)

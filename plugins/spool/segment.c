@@ -31,21 +31,23 @@ bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix)
     return *id != 0;
 }
 
-// The file of the new segment: the recycled one under its new name, or a fresh one. -1 with errno.
-static int make_file(int directory, const char *name, uint64_t recycled, uint64_t file_bytes)
+// A file of that size, {id}.free: the recycled one, or a fresh one. -1 with errno. *out_id: under which id it stands.
+static int make_file(int directory, uint64_t id, uint64_t recycled, uint64_t file_bytes, uint64_t *out_id)
 {
+    char name[SEGMENT_NAME_SIZE];
     if (recycled != 0) {
-        char old_name[SEGMENT_NAME_SIZE];
-        bfr_segment_name(recycled, "free", old_name);
-        int fd = openat(directory, old_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         struct stat stat;
-        if (fd >= 0 && fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == file_bytes &&
-            renameat(directory, old_name, directory, name) == 0)
+        bfr_segment_name(recycled, "free", name);
+        int fd = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        *out_id = recycled;
+        if (fd >= 0 && fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == file_bytes)
             return fd;
         if (fd >= 0)
             close(fd);
-        (void)unlinkat(directory, old_name, 0);
+        (void)unlinkat(directory, name, 0);
     }
+    *out_id = id;
+    bfr_segment_name(id, "free", name);
     int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
@@ -61,36 +63,44 @@ static int make_file(int directory, const char *name, uint64_t recycled, uint64_
     return -1;
 }
 
+static bool write_header(struct segment_file *segment)
+{
+    struct timespec now;
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    clock_gettime(CLOCK_REALTIME, &now);
+    const struct segment_header header = {.id = segment->id,
+                                          .nonce = segment->nonce,
+                                          .created_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+                                          .file_bytes = segment->file_bytes};
+    struct iovec vector = {bytes, sizeof bytes};
+    bfr_segment_header_encode(&header, bytes);
+    return bfr_segment_write(segment, &vector, 1, sizeof bytes);
+}
+
+// The header is on the disk before the file has its name, so that a crash never leaves a segment without one.
 bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
                         uint64_t file_bytes)
 {
-    char name[SEGMENT_NAME_SIZE], marks_name[SEGMENT_NAME_SIZE];
+    char name[SEGMENT_NAME_SIZE], marks_name[SEGMENT_NAME_SIZE], spare[SEGMENT_NAME_SIZE];
+    uint64_t spare_id = 0;
     *segment = (struct segment_file){.id = id, .file_bytes = file_bytes, .fd = -1, .marks_fd = -1};
-    bfr_segment_name(id, "seg", name);
-    bfr_segment_name(id, "done", marks_name);
     if (getrandom(&segment->nonce, sizeof segment->nonce, 0) != (ssize_t)sizeof segment->nonce)
         return false;
-    segment->fd = make_file(directory, name, recycled, file_bytes);
+    segment->fd = make_file(directory, id, recycled, file_bytes, &spare_id);
     if (segment->fd < 0)
         return false;
+    bfr_segment_name(id, "seg", name);
+    bfr_segment_name(id, "done", marks_name);
+    bfr_segment_name(spare_id, "free", spare);
     segment->marks_fd = openat(directory, marks_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint8_t bytes[SEGMENT_HEADER_BYTES];
-    const struct segment_header header = {.id = id,
-                                          .nonce = segment->nonce,
-                                          .created_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
-                                          .file_bytes = file_bytes};
-    bfr_segment_header_encode(&header, bytes);
-    struct iovec vector = {bytes, sizeof bytes};
-    if (segment->marks_fd >= 0 && bfr_segment_write(segment, &vector, 1, sizeof bytes) && fsync(segment->fd) == 0 &&
-        fsync(segment->marks_fd) == 0 && fsync(directory) == 0) {
+    if (segment->marks_fd >= 0 && write_header(segment) && fsync(segment->fd) == 0 && fsync(segment->marks_fd) == 0 &&
+        renameat(directory, spare, directory, name) == 0 && fsync(directory) == 0) {
         segment->end_bytes = SEGMENT_HEADER_BYTES;
         return true;
     }
     int saved = errno;
     bfr_segment_close(segment);
+    (void)unlinkat(directory, spare, 0);
     (void)bfr_segment_remove(directory, id, false);
     errno = saved;
     return false;

@@ -30,7 +30,7 @@ void bfr_segment_name(uint64_t id, const char *suffix, char out[SEGMENT_NAME_SIZ
 bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix);
 
 // Make segment `id` in the directory, out of {recycled}.free or anew when that is 0.
-// Names are durable when it returns, the header is written with the first group. errno is set on failure, and no file of
+// Header and names are durable when it returns. errno is set on failure, and no file of
 // that id is left.
 BFR_MUST_CHECK bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id, uint64_t recycled,
                                        uint64_t file_bytes);
