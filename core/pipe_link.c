@@ -4,6 +4,7 @@
 // touch. The lock guards the inbox alone and is never held while a plugin is called.
 #include "pipe_link_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@
 
 // Bodies in flight per link: a queue that reads them back from disk holds them in memory meanwhile.
 #define IN_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
+
+// A target that is silent for longer than any sane transfer takes is worth a person's look.
+#define SILENCE_NS (60 * BFR_NS_PER_S)
 
 // --- the inbox
 
@@ -248,12 +252,24 @@ static uint64_t link_feed(struct bfr_link *link, uint64_t now)
 }
 
 // Judge first: it returns credit, and it may open or close the breaker, which decides how to feed.
+// Since when has the target been silent? A completion ends a silence; being asked, or refusing, begins one.
+static void note_silence(struct bfr_link *link, bool answered, uint64_t now)
+{
+    bool asked = link->blocked || atomic_load(&link->in_flight) > 0;
+    if (!asked)
+        atomic_store(&link->silent_since_ns, 0);
+    else if (answered || atomic_load(&link->silent_since_ns) == 0)
+        atomic_store(&link->silent_since_ns, now);
+}
+
 uint64_t bfr_link_step(struct bfr_link *link)
 {
     uint64_t now = bfr_clock_now(link->set.clock);
     struct bfr_slot *done = inbox_take(link);
+    bool answered = done != NULL;
     bfr_link_judge(link, done, now);
     uint64_t due = link_feed(link, now);
+    note_silence(link, answered, now);
     return inbox_has_news(link) ? now : due;
 }
 
@@ -298,12 +314,25 @@ bool bfr_link_fatal(const struct bfr_link *link)
     return atomic_load(&link->fatal);
 }
 
+static void silence_health(struct bfr_link *link, struct bfr_health *out)
+{
+    uint64_t since = atomic_load(&link->silent_since_ns);
+    uint64_t now = bfr_clock_now(link->set.clock);
+    if (since == 0 || now < since + SILENCE_NS)
+        return;
+    out->state = BFR_HEALTH_DEGRADED;
+    snprintf(out->reason, sizeof out->reason, "has taken or finished nothing for %llu s although batches wait for it",
+             (unsigned long long)((now - since) / BFR_NS_PER_S));
+}
+
 void bfr_link_health(struct bfr_link *link, struct bfr_health *out)
 {
     out->state = BFR_HEALTH_OK;
     out->reason[0] = '\0';
-    if (!atomic_load(&link->fatal) && !atomic_load(&link->open))
+    if (!atomic_load(&link->fatal) && !atomic_load(&link->open)) {
+        silence_health(link, out);
         return;
+    }
     out->state = atomic_load(&link->fatal) ? BFR_HEALTH_FAILED : BFR_HEALTH_DEGRADED;
     pthread_mutex_lock(&link->lock);
     memcpy(out->reason, link->reason, sizeof link->reason);

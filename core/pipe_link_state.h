@@ -40,6 +40,7 @@ struct bfr_link {
     bool probing;    // a probe is in flight
 
     // Read by others.
+    _Atomic uint64_t silent_since_ns; // the target has had something to answer since then, and has not; 0: nothing
     atomic_size_t in_flight;
     atomic_bool open;
     atomic_bool fatal;

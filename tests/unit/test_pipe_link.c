@@ -319,6 +319,52 @@ static void test_fatal_stops_leasing_and_health_says_why(void **state)
     assert_int_equal(rig.lost, 3);
 }
 
+static bool find_degraded(void *arg, const struct bfr_stage_status *stage)
+{
+    if (stage->state == BFR_HEALTH_DEGRADED)
+        snprintf(arg, 256, "%s: %s", stage->stage, stage->reason);
+    return true;
+}
+
+static void assert_silence(struct rig *rig, const char *expected)
+{
+    char found[256] = "";
+    bfr_pipeline_stages(rig->pipeline, find_degraded, found);
+    assert_string_equal(found, expected);
+}
+
+static void test_health_tells_of_a_sink_that_is_silent(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig_open(&rig);
+    rig.sinks[0]->answer.outcome = FAKE_SINK_HOLD;
+    send_many(&rig, "t", 0, 1);
+    rig_settle(&rig);
+    rig_advance_ms(&rig, 59000);
+    assert_silence(&rig, "");
+    rig_advance_ms(&rig, 1000);
+    assert_silence(&rig, "sink0: has taken or finished nothing for 60 s although batches wait for it");
+    rig.sinks[0]->answer.outcome = BFR_STORED;
+    fake_sink_complete(rig.sinks[0], BFR_STORED, 0);
+    rig_settle(&rig);
+    assert_silence(&rig, "");
+    rig_advance_ms(&rig, 600000); // without work silence is golden
+    assert_silence(&rig, "");
+    rig.sinks[0]->busy = true;
+    send_many(&rig, "t", 1, 1);
+    rig_settle(&rig);
+    for (int i = 0; i < 60; i++)
+        rig_advance_ms(&rig, 1000);
+    assert_silence(&rig, "sink0: has taken or finished nothing for 60 s although batches wait for it");
+    rig.sinks[0]->busy = false;
+    rig.sinks[0]->host->ready(rig.sinks[0]->host);
+    rig_settle(&rig);
+    assert_silence(&rig, "");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_two_sinks_one_rejects_the_other_stores),
         cmocka_unit_test(test_one_sink_down_does_not_stop_the_other),
         cmocka_unit_test(test_fatal_stops_leasing_and_health_says_why),
+        cmocka_unit_test(test_health_tells_of_a_sink_that_is_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
