@@ -251,8 +251,12 @@ static bool set_way(CURL *easy, const struct bfr_http_settings *settings, const 
 static bool url_is_good(const char *url)
 {
     CURLU *parsed = curl_url();
-    bool ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK;
+    char *scheme = NULL;
+    bool ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 
+    curl_free(scheme);
     curl_url_cleanup(parsed);
     return ok;
 }
@@ -294,7 +298,8 @@ void bfr_http_transfer_reset(struct bfr_http_transfer *transfer)
     transfer->head_bytes = 0;
 }
 
-// What libcurl's codes mean for the far end: could it have seen the request? Everything else may have reached it.
+// What libcurl's codes mean for the far end: could it have seen the request? Everything else may have reached it; an answer
+// that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL.
 static const CURLcode unsent[] = {
     CURLE_COULDNT_RESOLVE_PROXY,
     CURLE_COULDNT_RESOLVE_HOST,
@@ -305,8 +310,6 @@ static const CURLcode unsent[] = {
     CURLE_SSL_CERTPROBLEM,
     CURLE_SSL_CIPHER,
     CURLE_PROXY,
-    CURLE_URL_MALFORMAT,
-    CURLE_UNSUPPORTED_PROTOCOL,
 };
 
 static uint32_t end_of(const struct bfr_http_transfer *transfer, CURLcode code, bool stopped)
