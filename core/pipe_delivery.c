@@ -29,6 +29,7 @@ struct bfr_deliveries {
     bfr_done_fn on_done;
     void *arg;
     size_t limit;
+    uint32_t flags;           // of every delivery
     struct bfr_slot **chunks; // of CHUNK_SLOTS each; slots never move, plugins hold pointers to them
     size_t chunk_count, chunk_capacity;
     struct bfr_slot *free_first, **free_last; // in order of release
@@ -114,6 +115,11 @@ static bool chunk_add(struct bfr_deliveries *table)
     return true;
 }
 
+void bfr_deliveries_await(struct bfr_deliveries *table)
+{
+    table->flags |= BFR_DELIVERY_AWAITED;
+}
+
 // Everything of the last delivery goes, its text too, and the slot gets a token that was never seen.
 static void slot_open(struct bfr_deliveries *table, struct bfr_slot *slot)
 {
@@ -121,7 +127,7 @@ static void slot_open(struct bfr_deliveries *table, struct bfr_slot *slot)
     uint32_t index = slot->index;
     free(slot->text);
     *slot = (struct bfr_slot){
-        .view = {.size = sizeof slot->view, .attempt = 1},
+        .view = {.size = sizeof slot->view, .attempt = 1, .flags = table->flags},
         .state = SLOT_OPEN,
         .index = index,
         .token = sequence << INDEX_BITS | index,

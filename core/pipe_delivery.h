@@ -39,6 +39,9 @@ struct bfr_deliveries *bfr_deliveries_new(struct bfr_stage *stage, _Atomic uint6
                                           bfr_done_fn on_done, void *arg);
 void bfr_deliveries_free(struct bfr_deliveries *table);
 
+// From now on every delivery says that a sender waits for it (BFR_DELIVERY_AWAITED). Before the first one. [main]
+void bfr_deliveries_await(struct bfr_deliveries *table);
+
 // Up to `count` fresh slots, with token, item NULL and attempt 1; fewer at the limit or when memory is short. [any]
 size_t bfr_deliveries_open(struct bfr_deliveries *table, struct bfr_slot **out, size_t count);
 

@@ -145,6 +145,12 @@ static uint32_t queue_level(const struct bfr_pipeline *pipeline, size_t index)
     return pipeline->entry_level < wanted && wanted <= level ? level : 0;
 }
 
+// Does a sender wait while a batch is on its way into the queue at `index`?
+static bool queue_awaited(const struct bfr_pipeline *pipeline, size_t index)
+{
+    return index == 0 || pipeline->settings.ack == BFR_ACK_SINK || queue_level(pipeline, index) != 0;
+}
+
 // Fill the ports. The intake reserves in the queues up to the first stable one: only these are certain to have been
 // reserved for whatever they are given, because what lies behind a stable queue may have been recovered by it.
 static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_setup *setup)
@@ -197,6 +203,7 @@ static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
             return no_memory(err);
         if (direct && inlet_make(pipeline, port, err) != BFR_OK)
             return BFR_ENOMEM;
+        bfr_deliveries_await(port->entry);
     }
     return BFR_OK;
 }
@@ -232,6 +239,8 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
         source->reader_first = pipeline->runner_count;
     target->feeder = runner->link;
     target->deliveries = bfr_link_deliveries(runner->link);
+    if (!to_sink && queue_awaited(pipeline, to))
+        bfr_deliveries_await(target->deliveries);
     pipeline->runner_count++;
     return pump_make(runner, target->stage, err);
 }

@@ -63,6 +63,8 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_delivery, attempt)},
     {MEMBER(bfr_delivery, token)},
     {MEMBER(bfr_delivery, batch)},
+    {MEMBER(bfr_delivery, flags)},
+    {MEMBER(bfr_delivery, reserved)},
     {TYPE(bfr_completion)},
     {MEMBER(bfr_completion, size)},
     {MEMBER(bfr_completion, outcome)},

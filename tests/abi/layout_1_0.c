@@ -92,11 +92,13 @@ SLOT(bfr_batch, crc32c, 168, 4);
 SLOT(bfr_batch, span_count, 172, 4);
 SLOT(bfr_batch, spans, 176, 8);
 
-SIZE(bfr_delivery, 24);
+SIZE(bfr_delivery, 32);
 SLOT(bfr_delivery, size, 0, 4);
 SLOT(bfr_delivery, attempt, 4, 4);
 SLOT(bfr_delivery, token, 8, 8);
 SLOT(bfr_delivery, batch, 16, 8);
+SLOT(bfr_delivery, flags, 24, 4);
+SLOT(bfr_delivery, reserved, 28, 4);
 
 SIZE(bfr_completion, 40);
 SLOT(bfr_completion, size, 0, 4);

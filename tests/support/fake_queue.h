@@ -52,6 +52,7 @@ struct fake_queue {
     char last_text[128];
     uint64_t last_not_before_ns;
     uint32_t last_attempts;
+    uint32_t last_put_flags;
     bool started, drained, stopped;
     uint64_t lease_calls;
 

@@ -526,6 +526,33 @@ static void test_recovered_batches_are_booked_known_and_stored(void **state)
     assert_int_equal(rig.lost, 0); // a stable queue keeps its dead letter
 }
 
+static uint32_t flags_into_the_stable_queue(uint32_t ack)
+{
+    struct rig rig;
+    struct rig_sender sender;
+    rig_init(&rig);
+    rig.settings.ack = ack;
+    rig.queue_plugins[0] = &fake_queue_volatile;
+    rig.queue_plugins[1] = &fake_queue_stable;
+    rig.queue_count = 2;
+    rig_create(&rig);
+    rig_start(&rig);
+    rig_send(&rig, &sender, "t", "a.gz", "one");
+    assert_int_equal(rig.queues[0]->last_put_flags, BFR_DELIVERY_AWAITED);
+    rig_settle(&rig);
+    uint32_t flags = rig.queues[1]->last_put_flags;
+    rig_close(&rig);
+    return flags;
+}
+
+static void test_a_queue_is_told_whether_a_sender_waits_for_it(void **state)
+{
+    (void)state;
+    assert_int_equal(flags_into_the_stable_queue(BFR_ACK_MEMORY), 0);
+    assert_int_equal(flags_into_the_stable_queue(BFR_ACK_DISK), BFR_DELIVERY_AWAITED);
+    assert_int_equal(flags_into_the_stable_queue(BFR_ACK_SINK), BFR_DELIVERY_AWAITED);
+}
+
 static void test_what_a_queue_does_by_itself_is_booked(void **state)
 {
     struct rig rig;
@@ -680,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_queue_behind_a_stable_one_gets_its_room_from_the_link),
         cmocka_unit_test(test_ready_says_why_not),
         cmocka_unit_test(test_recovered_batches_are_booked_known_and_stored),
+        cmocka_unit_test(test_a_queue_is_told_whether_a_sender_waits_for_it),
         cmocka_unit_test(test_what_a_queue_does_by_itself_is_booked),
         cmocka_unit_test(test_recovered_batch_answers_at_the_configured_level_only),
         cmocka_unit_test(test_metrics_show_the_ledger_and_cap_the_tenants),

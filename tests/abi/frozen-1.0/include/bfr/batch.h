@@ -70,7 +70,11 @@ struct bfr_delivery {
     uint32_t attempt; /* 1 for the first; counts only failures blamed on the batch */
     uint64_t token;
     const struct bfr_batch *batch;
+    uint32_t flags; /* BFR_DELIVERY_* */
+    uint32_t reserved;
 };
+
+#define BFR_DELIVERY_AWAITED UINT32_C(1) /* a sender waits for this completion: do not hold it back to gather more */
 
 /* The end of one delivery, reported by the stage that took it. Copied by the host during the call. */
 struct bfr_completion {
