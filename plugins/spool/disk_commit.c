@@ -235,7 +235,8 @@ static uint64_t next_turn(const struct disk_queue *queue)
     if (queue->failing && queue->refused && queue->retry_at_ns < due)
         due = queue->retry_at_ns;
     if (queue->pending_first != NULL) {
-        uint64_t gathered = queue->pending_since_ns + queue->options.commit_interval_ms * DISK_NS_PER_MS;
+        uint64_t patience_ns = queue->pending_awaited ? 0 : queue->options.commit_interval_ms * DISK_NS_PER_MS;
+        uint64_t gathered = queue->pending_since_ns + patience_ns;
         due = gathered < due ? gathered : due;
     }
     return due;
@@ -254,6 +255,7 @@ static struct disk_entry *take_pending(struct disk_queue *queue)
     queue->writing_since_ns = queue->pending_since_ns;
     queue->writing_bytes = queue->pending_bytes;
     queue->pending_since_ns = 0;
+    queue->pending_awaited = false;
     return chain;
 }
 

@@ -46,6 +46,11 @@ static bool has_room(const struct disk_queue *queue, uint64_t now_ns)
     return queue->pending_count < PENDING_COUNT_MAX && queue->pending_bytes < PENDING_BYTES_MAX;
 }
 
+static bool is_awaited(const struct bfr_delivery *delivery)
+{
+    return BFR_HAS(delivery, flags) && (delivery->flags & BFR_DELIVERY_AWAITED) != 0;
+}
+
 static size_t put_some(struct disk_queue *queue, const struct bfr_delivery *const *deliveries, size_t count)
 {
     struct disk_entry *made[TAKE_AT_ONCE];
@@ -56,8 +61,10 @@ static size_t put_some(struct disk_queue *queue, const struct bfr_delivery *cons
         ready++;
     pthread_mutex_lock(&queue->mutex);
     while (taken < ready && has_room(queue, now_ns) &&
-           bfr_disk_entry_enter(queue, made[taken], made[taken]->batch->tenant, LANE_FRESH))
+           bfr_disk_entry_enter(queue, made[taken], made[taken]->batch->tenant, LANE_FRESH)) {
+        queue->pending_awaited |= is_awaited(deliveries[taken]);
         append(queue, made[taken++], now_ns);
+    }
     if (taken < count)
         queue->refused = true;
     if (taken > 0)
@@ -92,6 +99,7 @@ bool bfr_disk_put_errand(struct disk_queue *queue, struct disk_entry *entry, str
     if (good) {
         entry->errand = errand;
         errand->open++;
+        queue->pending_awaited = true;
         append(queue, entry, now_ns);
         pthread_cond_signal(&queue->commit_wanted);
     }

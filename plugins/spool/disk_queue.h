@@ -175,6 +175,7 @@ struct disk_queue {
     size_t pending_count; // taken and not completed
     uint64_t pending_bytes;
     uint64_t pending_since_ns; // when the oldest one that waits came; 0: none
+    bool pending_awaited;      // somebody waits for one of them: no gathering
     uint64_t writing_since_ns; // when the oldest one being written came; 0: none
     uint64_t writing_bytes;
     pthread_cond_t commit_wanted;
