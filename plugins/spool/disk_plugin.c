@@ -11,6 +11,7 @@
 #include "disk_put.h"
 #include "disk_recent.h"
 #include "disk_room.h"
+#include "tool.h"
 
 #define SEGMENTS_MIN 16 // a full spool is at least that many segments, so that space comes back in small enough parts
 
@@ -169,6 +170,9 @@ static const struct bfr_plugin plugin = {
     .life = &life,
     .vtable = &queue_table,
     .flags = BFR_FLAG_STABLE,
+    .tools = bfr_spool_tools,
+    .tool_count = TOOL_COUNT,
+    .tool_size = sizeof bfr_spool_tools[0],
 };
 
 const struct bfr_plugin *bfr_plugin_entry_v1(void)

@@ -48,7 +48,7 @@ struct found_events {
     void *arg;
 };
 
-// False with errno. `out` is empty then.
+// False with errno. `out` is empty then. `directory` -1: look at the records themselves, whatever the index says.
 BFR_MUST_CHECK bool bfr_segment_load(struct segment_file *segment, int directory, const struct found_events *events,
                                      struct found *out);
 void bfr_found_free(struct found *found);
