@@ -54,12 +54,14 @@ class Lives:
 
 
 def drained(receiver):
-    """Wait until nothing is held any more; the books must be right then. Returns the scrape."""
+    """Wait until all that was there at the start is counted and nothing is held any more; the books must be right then.
+    Returns the scrape."""
 
     def empty():
         receiver.require_alive()
+        counted = receiver.logged("the spool is counted")
         scrape = receiver.scrape()
-        return scrape if scrape.batches("held") == 0 else None
+        return scrape if counted and scrape.batches("held") == 0 else None
 
     scrape = wait_until(empty, "an empty queue")
     scrape.check_conservation()
