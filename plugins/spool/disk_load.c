@@ -51,7 +51,8 @@ static void on_record(void *arg, const struct record_header *header, uint64_t of
     if (reading->newest)
         bfr_disk_recent_found(reading->queue, &batch);
     // Two that both wait are one; a settled one proves nothing: it may have been purged, and sent again.
-    if (settled || reading->segment->counted || !bfr_disk_seen_add(reading->queue->seen, &batch, consumers, count))
+    if (settled || reading->segment->counted ||
+        !bfr_disk_seen_add(reading->queue->seen, &batch, consumers, count, header->sequence))
         return;
     uint64_t *doubled = reallocarray(reading->doubled, reading->doubled_count + 1, sizeof *doubled);
     if (doubled == NULL)

@@ -15,10 +15,15 @@ struct seen_key {
     uint8_t sha256[32];
 };
 
+struct seen_slot {
+    struct seen_key key; // all zero: free
+    uint64_t sequence;   // of the record that was met first
+};
+
 struct disk_seen {
     uint64_t seeds[2];
-    struct seen_key *slots; // all zero: free
-    size_t room;            // a power of two
+    struct seen_slot *slots;
+    size_t room; // a power of two
     size_t count;
 };
 
@@ -65,22 +70,22 @@ static uint64_t hash_names(uint64_t seed, const struct bfr_batch *batch, const c
 }
 
 // Where `key` is or would be.
-static struct seen_key *find(struct seen_key *slots, size_t room, const struct seen_key *key)
+static struct seen_slot *find(struct seen_slot *slots, size_t room, const struct seen_key *key)
 {
     size_t at = key->names[1] & (room - 1);
-    while (slots[at].names[0] != 0 && memcmp(&slots[at], key, sizeof *key) != 0)
+    while (slots[at].key.names[0] != 0 && memcmp(&slots[at].key, key, sizeof *key) != 0)
         at = (at + 1) & (room - 1);
     return &slots[at];
 }
 
 static bool grow(struct disk_seen *seen)
 {
-    struct seen_key *slots = calloc(2 * seen->room, sizeof *slots);
+    struct seen_slot *slots = calloc(2 * seen->room, sizeof *slots);
     if (slots == NULL)
         return false;
     for (size_t i = 0; i < seen->room; i++)
-        if (seen->slots[i].names[0] != 0)
-            *find(slots, 2 * seen->room, &seen->slots[i]) = seen->slots[i];
+        if (seen->slots[i].key.names[0] != 0)
+            *find(slots, 2 * seen->room, &seen->slots[i].key) = seen->slots[i];
     free(seen->slots);
     seen->slots = slots;
     seen->room *= 2;
@@ -88,7 +93,7 @@ static bool grow(struct disk_seen *seen)
 }
 
 bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
-                       uint32_t consumer_count)
+                       uint32_t consumer_count, uint64_t sequence)
 {
     struct seen_key key;
     if (seen == NULL)
@@ -96,15 +101,15 @@ bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, co
     key.names[0] = hash_names(seen->seeds[0], batch, consumers, consumer_count);
     key.names[1] = hash_names(seen->seeds[1], batch, consumers, consumer_count) >> 1;
     memcpy(key.sha256, batch->stored_sha256, sizeof key.sha256);
-    struct seen_key *slot = find(seen->slots, seen->room, &key);
-    if (slot->names[0] != 0)
-        return true;
+    struct seen_slot *slot = find(seen->slots, seen->room, &key);
+    if (slot->key.names[0] != 0)
+        return slot->sequence != sequence;
     if (seen->count >= seen->room / 2) {
         if (!grow(seen))
             return false;
         slot = find(seen->slots, seen->room, &key);
     }
-    *slot = key;
+    *slot = (struct seen_slot){key, sequence};
     seen->count++;
     return false;
 }

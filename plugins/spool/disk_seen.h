@@ -12,9 +12,10 @@ struct disk_seen;
 
 struct disk_seen *bfr_disk_seen_new(void); // NULL when memory is short
 void bfr_disk_seen_free(struct disk_seen *seen);
-// Note the batch of that tenant, dataset, filename and content, waiting for these consumers; true when it was noted before.
-// NULL notes nothing.
+// Note the batch of that tenant, dataset, filename and content, waiting for these consumers; true when it was noted before,
+// of another record: one that is read again (its segment has no index, or could not be read to its end) is not its own
+// double. NULL notes nothing.
 bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
-                       uint32_t consumer_count);
+                       uint32_t consumer_count, uint64_t sequence);
 
 #endif
