@@ -19,7 +19,7 @@
 
 #define AGAIN_AFTER_NS  (1 * DISK_NS_PER_S)
 #define GAP_MIN_BYTES   (UINT64_C(64) << 10)
-#define PUNCH_MIN_BYTES (UINT64_C(1) << 20)
+#define PUNCH_MIN_BYTES (2 * GAP_MIN_BYTES)
 
 // --- whole segments
 
