@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the daemon: what was acknowledged is stored, nobody is cut off, and it does end."""
+import contextlib
 import os
 import signal
 import socket
@@ -99,6 +100,29 @@ def test_what_cannot_be_stored_in_time_is_counted_and_exits_1(make_receiver):
     assert receiver.wait(limit=30) == 1
     assert any(line.get("batches") == "7" and "lost" in line["msg"] for line in receiver.log_lines())
     assert all(name in receiver.log() for name in names)
+
+
+@pytest.mark.long
+def test_a_client_that_never_ends_its_body_leaves_time_to_store_the_others(make_receiver):
+    """The sink comes back only when the client was cut off: the pipeline must still have time then."""
+    receiver = make_receiver({"retry": QUICK_RETRY, "webhook": {"read_timeout_seconds": 60}}).start()
+    obstacle = Obstacle(receiver.sink)
+    body, name = gzip_batch(), batch_name("acme", "web")
+    assert Sender(receiver.port).post("acme", "web", body, name).status == 200
+    with wire.Connection(receiver.port) as slow:
+        slow.send(wire.head("POST", "/acme/web", [("Expect", "100-continue")], 1 << 20))
+        assert slow.read_interim() == 100
+        receiver.signal()
+        slow.socket.settimeout(0.2)
+        with pytest.raises(ConnectionError):
+            while True:
+                slow.send(b"x")
+                with contextlib.suppress(TimeoutError):
+                    if not slow.socket.recv(1):
+                        raise ConnectionError
+    obstacle.remove()
+    assert receiver.wait() == 0
+    assert receiver.stored() == {f"acme/web/{name}": body}
 
 
 STUCK = r"""
