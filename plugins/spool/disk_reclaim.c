@@ -83,11 +83,12 @@ bool bfr_disk_remove_one(struct disk_queue *queue)
         segment->retry_at_ns = queue->host->monotonic_ns(queue->host) + AGAIN_AFTER_NS;
         return false;
     }
-    if (keep) {
-        pthread_mutex_lock(&queue->mutex);
+    pthread_mutex_lock(&queue->mutex);
+    if (keep)
         add_spare(queue, segment);
-        pthread_mutex_unlock(&queue->mutex);
-    }
+    else
+        queue->free_bytes += segment->file.file_bytes - segment->punched_bytes; // until the next look
+    pthread_mutex_unlock(&queue->mutex);
     bfr_disk_segment_forget(queue, segment);
     return true;
 }

@@ -134,12 +134,15 @@ static bool choose(struct disk_queue *queue, uint64_t record_bytes, uint64_t *ou
 }
 
 // The file is there: it is the current segment.
-static void install(struct disk_queue *queue, struct disk_segment *segment)
+static void install(struct disk_queue *queue, struct disk_segment *segment, bool recycled)
 {
+    uint64_t bytes = segment->file.file_bytes;
     segment->resident = segment->counted = segment->fresh = true;
     pthread_mutex_lock(&queue->mutex);
     list_push_tail(&queue->segments, &segment->link);
-    queue->segments_bytes += segment->file.file_bytes;
+    queue->segments_bytes += bytes;
+    if (!recycled) // until the next look
+        queue->free_bytes -= bytes < queue->free_bytes ? bytes : queue->free_bytes;
     queue->resident_segments++;
     queue->current = segment;
     pthread_mutex_unlock(&queue->mutex);
@@ -172,6 +175,6 @@ bool bfr_disk_roll(struct disk_queue *queue, uint64_t record_bytes)
     // So that marks find room on a full disk.
     (void)fallocate(segment->file.marks_fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(bytes / MARKS_SHARE));
     bfr_disk_seal(queue);
-    install(queue, segment);
+    install(queue, segment, spare != 0);
     return true;
 }

@@ -22,14 +22,22 @@ static uint64_t rest_of_current(const struct disk_queue *queue)
     return queue->current == NULL ? 0 : minus(queue->current->file.file_bytes, queue->current->file.end_bytes);
 }
 
+// A disk that has just refused a write is asked again by one batch now and then, not by all of them.
 static bool fits(const struct disk_queue *queue, uint64_t bytes)
 {
     uint64_t wanted = queue->reserved_bytes + bytes + CALL_OVERHEAD_BYTES;
+    if (queue->failing && queue->host->monotonic_ns(queue->host) < queue->retry_at_ns)
+        return false;
     uint64_t inside = rest_of_current(queue) + queue->spares_bytes; // on the file system already
     uint64_t room = minus(queue->options.max_size_bytes, bfr_disk_used(queue)) + inside;
     if (wanted > minus(room, queue->options.segment_bytes))
         return false;
-    return wanted <= inside || queue->free_bytes >= queue->options.min_free_bytes + (wanted - inside);
+    if (wanted <= inside)
+        return true;
+    // What is not there yet comes by whole segments.
+    uint64_t more = wanted - inside;
+    more = more > queue->options.segment_bytes ? more : queue->options.segment_bytes;
+    return queue->free_bytes >= queue->options.min_free_bytes + more;
 }
 
 bool bfr_disk_room_returned(struct disk_queue *queue)
