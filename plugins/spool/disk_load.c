@@ -456,7 +456,16 @@ void bfr_disk_segment_forget(struct disk_queue *queue, struct disk_segment *segm
 
 // --- the index
 
-static bool list_entry(struct found *found, const struct disk_entry *entry)
+// Each tenant once, without looking it up for each of its records: the mutex is held meanwhile.
+static bool list_tenant(struct found *found, struct tenant *tenant, uint64_t round)
+{
+    if (tenant->listed_round == round)
+        return true;
+    tenant->listed_round = round;
+    return bfr_found_tenant_new(found, tenant->name, &tenant->listed_as);
+}
+
+static bool list_entry(struct found *found, const struct disk_entry *entry, uint64_t round)
 {
     struct found_record record = {.sequence = entry->sequence,
                                   .offset = entry->offset,
@@ -466,8 +475,10 @@ static bool list_entry(struct found *found, const struct disk_entry *entry)
                                   .received_ns = entry->received_ns,
                                   .confirmed = entry->confirmed,
                                   .buried = entry->buried};
-    return bfr_found_tenant(found, entry->tenant->name, &record.tenant) &&
-           bfr_found_set(found, (const char *const *)entry->set->names, entry->set->count, &record.set) &&
+    if (!list_tenant(found, entry->tenant, round))
+        return false;
+    record.tenant = entry->tenant->listed_as;
+    return bfr_found_set(found, (const char *const *)entry->set->names, entry->set->count, &record.set) &&
            bfr_found_add(found, &record);
 }
 
@@ -477,9 +488,10 @@ bool bfr_disk_segment_index(struct disk_queue *queue, struct disk_segment *segme
     bool good = true;
 
     pthread_mutex_lock(&queue->mutex);
+    queue->list_round++;
     found.end_bytes = segment->file.end_bytes;
     for (const struct list *node = segment->entries.next; node != &segment->entries && good; node = node->next)
-        good = list_entry(&found, LIST_OWNER(node, struct disk_entry, link));
+        good = list_entry(&found, LIST_OWNER(node, struct disk_entry, link), queue->list_round);
     good = good && segment->parked == 0; // those are not in RAM: the segment itself is the list
     pthread_mutex_unlock(&queue->mutex);
     segment->indexed = good && bfr_segment_index_write(&segment->file, queue->dir.segments, &found);

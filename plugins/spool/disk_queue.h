@@ -86,6 +86,8 @@ struct disk_claim {
     uint8_t state; // enum claim_state
 };
 
+struct adopt; // adopt_state.h
+
 // A thread that waits for records it had written by itself (redrive, moving).
 struct disk_errand;
 
@@ -201,6 +203,8 @@ struct disk_queue {
     bool keeper_poke; // news since it last looked
     bool recovered;   // every segment is counted
     bool punch_unsupported;
+    struct adopt *adopt; // the keeper's: files of the previous product; NULL: none left
+    uint64_t list_round; // indexes made so far
     pthread_t keeper_thread;
 };
 

@@ -23,6 +23,11 @@ bool bfr_found_tenant(struct found *found, const char *tenant, uint32_t *out)
             return true;
         }
     }
+    return bfr_found_tenant_new(found, tenant, out);
+}
+
+bool bfr_found_tenant_new(struct found *found, const char *tenant, uint32_t *out)
+{
     char **tenants = grow(found->tenants, found->tenant_count, sizeof *tenants);
     if (tenants == NULL)
         return false;

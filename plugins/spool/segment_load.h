@@ -61,6 +61,8 @@ BFR_MUST_CHECK bool bfr_segment_index_read(const struct segment_file *segment, i
 
 // For building a list: the number of that name or set, added if need be. False when memory is short.
 BFR_MUST_CHECK bool bfr_found_tenant(struct found *found, const char *tenant, uint32_t *out);
+// The same for one that is known not to be there.
+BFR_MUST_CHECK bool bfr_found_tenant_new(struct found *found, const char *tenant, uint32_t *out);
 BFR_MUST_CHECK bool bfr_found_set(struct found *found, const char *const *names, uint32_t count, uint32_t *out);
 BFR_MUST_CHECK bool bfr_found_add(struct found *found, const struct found_record *record);
 

@@ -13,6 +13,8 @@ struct tenant {
     char *name;
     uint64_t held_bytes; // for queues with shares; 0 elsewhere
     uint64_t reserved_bytes;
+    uint64_t listed_round; // the last list that it was put into, and its number there
+    uint32_t listed_as;
     struct fair_lane lanes[]; // one per consumer
 };
 
