@@ -108,6 +108,8 @@ static bool learn(struct s3_call *call, const struct s3_answer *answer)
         return learn_clock(call, answer);
     case S3_ACTION_CREDENTIALS:
         return bfr_s3_credentials_refuse(call->session->credentials, call->access_key);
+    case S3_ACTION_DENIED:
+        return bfr_s3_credentials_doubt(call->session->credentials, call->access_key);
     default:
         return false;
     }

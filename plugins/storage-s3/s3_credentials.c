@@ -17,12 +17,16 @@
 #define EARLY_MOST_S 300 // before their end keys are refreshed, or a quarter of their life if that is shorter
 #define PAUSE_S      1   // between searches without good keys
 #define PAUSE_LONG_S 15  // between searches while the old ones are still good
-#define GRACE_S      60  // keys that are over by our clock when they arrive: perhaps it is our clock
+#define DOUBT_MOST_S 64
+#define GRACE_S      60 // keys that are over by our clock when they arrive: perhaps it is our clock
 
 struct s3_credentials {
     const struct bfr_host *host;
     bool fixed; // from the options
     bool refused;
+    bool doubted;              // refused for a doubt only
+    uint64_t doubt_pause_ns;   // doubled each time that a doubt was in vain
+    uint64_t doubt_not_before; // monotonic
     struct s3_keys keys;
     int64_t refresh_ns; // Unix time
     uint64_t not_before_ns;
@@ -75,6 +79,8 @@ static void take_keys(struct s3_credentials *credentials)
     struct s3_keys *keys = &credentials->keys;
     int64_t now_ns = wall(credentials);
 
+    if (strcmp(keys->access_key, credentials->fetch.keys.access_key) != 0)
+        credentials->doubt_pause_ns = PAUSE_S * NS_PER_S;
     *keys = credentials->fetch.keys;
     if (keys->expires_ns <= now_ns)
         keys->expires_ns = now_ns + GRACE_S * NS_PER_S;
@@ -83,6 +89,7 @@ static void take_keys(struct s3_credentials *credentials)
         early_ns = EARLY_MOST_S * NS_PER_S;
     credentials->refresh_ns = keys->expires_ns - early_ns;
     credentials->refused = false;
+    credentials->doubted = false;
     set_trouble(credentials, "");
     bfr_log(credentials->host, BFR_LOG_INFO, "got credentials", "source", bfr_s3_fetch_source(&credentials->fetch),
             "good_for_s", keys->expires_ns == INT64_MAX ? "ever" : bfr_num((keys->expires_ns - now_ns) / NS_PER_S).text,
@@ -92,6 +99,8 @@ static void take_keys(struct s3_credentials *credentials)
 static void on_end(void *arg, bool found)
 {
     struct s3_credentials *credentials = arg;
+    if (credentials->doubted)
+        credentials->refused = credentials->doubted = false;
     bool good = is_good(credentials);
     uint64_t pause_s = !found && good ? PAUSE_LONG_S : PAUSE_S;
 
@@ -126,6 +135,7 @@ struct s3_credentials *bfr_s3_credentials_new(const struct bfr_host *host, const
     credentials->fetch.arg = credentials;
     credentials->fixed = options->access_key[0] != '\0';
     credentials->refresh_ns = INT64_MAX;
+    credentials->doubt_pause_ns = PAUSE_S * NS_PER_S;
     if (credentials->fixed && !bfr_s3_keys_set(&credentials->keys, options->access_key, options->secret_key,
                                                options->session_token, INT64_MAX)) {
         bfr_s3_credentials_free(credentials);
@@ -180,14 +190,40 @@ const struct s3_keys *bfr_s3_credentials_get(struct s3_credentials *credentials,
     return NULL;
 }
 
+// Has somebody else seen to it since this request was signed?
+static bool is_seen_to(const struct s3_credentials *credentials, const char *access_key)
+{
+    return strcmp(credentials->keys.access_key, access_key) != 0 || credentials->refused;
+}
+
 bool bfr_s3_credentials_refuse(struct s3_credentials *credentials, const char *access_key)
 {
+    const struct bfr_host *host = credentials->host;
+
     if (credentials->fixed)
         return false;
-    if (strcmp(credentials->keys.access_key, access_key) != 0 || credentials->refused)
-        return is_good(credentials) || credentials->fetch.running; // somebody else has seen to it
-    if (!credentials->fetch.running && credentials->host->monotonic_ns(credentials->host) < credentials->not_before_ns)
+    if (is_seen_to(credentials, access_key))
+        return is_good(credentials) || credentials->fetch.running;
+    if (!credentials->fetch.running && host->monotonic_ns(host) < credentials->not_before_ns)
         return false;
     credentials->refused = true;
+    return true;
+}
+
+bool bfr_s3_credentials_doubt(struct s3_credentials *credentials, const char *access_key)
+{
+    const struct bfr_host *host = credentials->host;
+    uint64_t now_ns = host->monotonic_ns(host);
+
+    if (credentials->fixed)
+        return false;
+    if (is_seen_to(credentials, access_key))
+        return is_good(credentials) || credentials->fetch.running;
+    if (now_ns < credentials->doubt_not_before || now_ns < credentials->not_before_ns)
+        return false;
+    credentials->doubt_not_before = now_ns + credentials->doubt_pause_ns;
+    if (credentials->doubt_pause_ns < DOUBT_MOST_S * NS_PER_S)
+        credentials->doubt_pause_ns *= 2;
+    credentials->refused = credentials->doubted = true;
     return true;
 }

@@ -33,6 +33,9 @@ const struct s3_keys *bfr_s3_credentials_get(struct s3_credentials *credentials,
                                              bool *out_waiting);
 // The store refuses the keys with this id. True: `get` brings, or waits for, others.
 bool bfr_s3_credentials_refuse(struct s3_credentials *credentials, const char *access_key);
+// The store does not allow something to who has the keys with this id, perhaps because they are gone. As `refuse`, but less
+// and less often while it is the same keys that come back, and they are used again when no others can be had.
+bool bfr_s3_credentials_doubt(struct s3_credentials *credentials, const char *access_key);
 
 // Why there are none, or none newer; "" when all is well. [any]
 void bfr_s3_credentials_trouble(struct s3_credentials *credentials, char *out, size_t room);

@@ -14,7 +14,8 @@ enum s3_action {
     S3_ACTION_CREDENTIALS = 5,   // signed with keys that are no longer good
     S3_ACTION_DAMAGE = 6,        // the bytes that arrived are not those of the hash
     S3_ACTION_UNCONDITIONAL = 7, // the store does not know the condition
-    S3_ACTION_BUCKET = 8         // the bucket is not there
+    S3_ACTION_BUCKET = 8,        // the bucket is not there
+    S3_ACTION_DENIED = 9         // not allowed; some stores say so of keys that are gone, too
 };
 
 struct s3_meaning {
