@@ -84,12 +84,17 @@ bool bfr_segment_create(struct segment_file *segment, int directory, uint64_t id
     char name[SEGMENT_NAME_SIZE], marks_name[SEGMENT_NAME_SIZE], spare[SEGMENT_NAME_SIZE];
     uint64_t spare_id = 0;
     *segment = (struct segment_file){.id = id, .file_bytes = file_bytes, .fd = -1, .marks_fd = -1};
+    bfr_segment_name(id, "seg", name);
+    // Never over one that is there: what follows undoes itself by removing whatever has this id.
+    if (faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return false;
+    }
     if (getrandom(&segment->nonce, sizeof segment->nonce, 0) != (ssize_t)sizeof segment->nonce)
         return false;
     segment->fd = make_file(directory, id, recycled, file_bytes, &spare_id);
     if (segment->fd < 0)
         return false;
-    bfr_segment_name(id, "seg", name);
     bfr_segment_name(id, "done", marks_name);
     bfr_segment_name(spare_id, "free", spare);
     segment->marks_fd = openat(directory, marks_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

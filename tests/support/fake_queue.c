@@ -158,10 +158,10 @@ static size_t queue_put(void *self, const struct bfr_delivery *const *deliveries
     struct fake_queue *queue = self;
     if (queue->put_mode == FAKE_PUT_BUSY)
         return 0;
-    for (size_t i = 0; i < count; i++) {
-        queue->last_put_flags = deliveries[i]->flags; // the same for all that one feeder puts
+    if (count > 0)
+        atomic_store(&queue->last_put_flags, deliveries[0]->flags); // the same for all that one feeder puts
+    for (size_t i = 0; i < count; i++)
         put_one(queue, deliveries[i]);
-    }
     return count;
 }
 

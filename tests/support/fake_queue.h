@@ -6,6 +6,7 @@
 #define BFR_TESTS_FAKE_QUEUE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <bfr/plugin.h>
 
@@ -52,7 +53,7 @@ struct fake_queue {
     char last_text[128];
     uint64_t last_not_before_ns;
     uint32_t last_attempts;
-    uint32_t last_put_flags;
+    _Atomic uint32_t last_put_flags;
     bool started, drained, stopped;
     uint64_t lease_calls;
 
