@@ -20,7 +20,7 @@ def once(server, size, connections, options):
     busy_after, steal_after = process.machine_busy()
 
     figures = {**load, "left": left, "peak_rss": process.peak_rss(server.pid), "elapsed": elapsed}
-    figures.update({key: after[key] - used[key] for key in used})
+    figures.update({key: None if None in (after[key], used[key]) else after[key] - used[key] for key in used})
     figures["other_cores"] = max(0.0, (busy_after - busy - figures["cpu_s"] - load["client_cpu_s"]) / elapsed)
     figures["stolen_cores"] = (steal_after - steal) / elapsed
     figures.update(_per_request(figures, size))
@@ -33,14 +33,14 @@ def once(server, size, connections, options):
 
 
 def _per_request(figures, size):
-    acknowledged = figures["acknowledged"]
+    acknowledged, written = figures["acknowledged"], figures["written_bytes"]
     if acknowledged == 0:
         return {"ack_per_s": 0.0, "cpu_us": None, "cpu_s_per_gb": None, "switches_per_ack": None, "write_ratio": None}
     return {"ack_per_s": acknowledged / figures["seconds"],
             "cpu_us": figures["cpu_s"] / acknowledged * 1e6,
             "cpu_s_per_gb": figures["cpu_s"] / (acknowledged * size) * 1e9,
             "switches_per_ack": figures["switches"] / acknowledged,
-            "write_ratio": figures["written_bytes"] / (acknowledged * size)}
+            "write_ratio": None if written is None else written / (acknowledged * size)}
 
 
 def _ledger(server, before, acknowledged):

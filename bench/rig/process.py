@@ -40,20 +40,30 @@ def _switches(pid):
     return total
 
 
+def _written(pid):
+    """None where the process belongs to someone else, who alone may know."""
+    try:
+        return int(_keyed(f"/proc/{pid}/io")["write_bytes"])
+    except PermissionError:
+        return None
+
+
 def usage(pid):
-    """CPU seconds, bytes sent towards the disk and context switches of the whole family since it began. Children that
-    have ended count through the parent that waited for them."""
-    cpu_ticks = written = switches = 0
+    """CPU seconds, bytes sent towards the disk and context switches of the whole family since it began. The CPU of
+    children that have ended counts through the parent that waited for them."""
+    cpu_ticks = switches = 0
+    written = []
     for member in family(pid):
         try:
             fields = _stat(member)
             cpu_ticks += sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
-            written += int(_keyed(f"/proc/{member}/io")["write_bytes"])
             switches += _switches(member)
+            written.append(_written(member))
         except (FileNotFoundError, ProcessLookupError):
             if member == pid:
                 raise
-    return {"cpu_s": cpu_ticks / TICKS_PER_S, "written_bytes": written, "switches": switches}
+    return {"cpu_s": cpu_ticks / TICKS_PER_S, "switches": switches,
+            "written_bytes": None if None in written else sum(written)}
 
 
 def reset_peak(pid):

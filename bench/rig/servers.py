@@ -29,10 +29,12 @@ class Other:
     restarts = False
 
     def __init__(self, name, url, pid):
-        self.name, self.url, self.pid, self.token = name, url, int(pid), ""
+        self.name, self.url, self.pid, self.token = name, url, pid, ""
 
     def start(self):
-        os.kill(self.pid, 0)
+        if not pathlib.Path(f"/proc/{self.pid}").exists():
+            raise SystemExit(f"bench: {self.name}: there is no process {self.pid}; give the server's own (or its "
+                             "parent's), so that its CPU can be read")
 
     def stop(self):
         pass
