@@ -168,7 +168,8 @@ static void *run(void *arg)
     int running;
 
     for (;;) {
-        begin_transfers(http, take_submitted(http, &woken, &stopping), stopping);
+        struct bfr_http_transfer *list = take_submitted(http, &woken, &stopping);
+        begin_transfers(http, list, stopping);
         if (stopping)
             break;
         if (woken && http->settings.on_wake != NULL)
