@@ -14,7 +14,7 @@
 
 #include <openssl/crypto.h>
 
-#define FILE_MAX (256 * 1024)
+#define FILE_MAX ((size_t)256 * 1024)
 
 // ~/.aws/credentials of the user that we run as.
 static bool default_path(char *out, size_t room)

@@ -224,13 +224,12 @@ static void on_read(struct s3_upload *upload, const struct s3_answer *answer)
     uint8_t sha256[32];
     char hex[65], there[80];
 
-    if (answer->status == 404) {
-        stored(upload);
-    } else if (!answer->ok) {
+    bool gone = answer->status == 404;
+    if (!answer->ok && !gone) {
         report(upload, answer);
-    } else if (EVP_DigestFinal_ex(upload->hash, sha256, NULL) != 1) {
+    } else if (!gone && EVP_DigestFinal_ex(upload->hash, sha256, NULL) != 1) {
         out_of_memory(upload);
-    } else if (memcmp(sha256, upload->delivery->batch->stored_sha256, sizeof sha256) == 0) {
+    } else if (gone || memcmp(sha256, upload->delivery->batch->stored_sha256, sizeof sha256) == 0) {
         stored(upload);
     } else {
         bfr_hex(sha256, sizeof sha256, hex);
