@@ -6,6 +6,7 @@
 
 #include <bfr/text.h>
 
+#include "adopt.h"
 #include "disk_commit.h"
 #include "disk_entry.h"
 #include "disk_letters.h"
@@ -178,6 +179,7 @@ static void *keeper_main(void *arg)
         queue->keeper_poke = false;
         pthread_mutex_unlock(&queue->mutex);
         bool more = turn(queue, &next_ns);
+        more |= bfr_adopt_step(queue);
         pthread_mutex_lock(&queue->mutex);
         if (!more && !queue->keeper_poke && !queue->keeper_stop)
             bfr_disk_wait(queue, &queue->keeper_wanted, queue->host->monotonic_ns(queue->host) + TURN_NS);

@@ -11,6 +11,7 @@
 
 #include <bfr/text.h>
 
+#include "adopt.h"
 #include "disk_commit.h"
 #include "disk_entry.h"
 #include "disk_keeper.h"
@@ -134,6 +135,8 @@ uint32_t bfr_disk_start(struct disk_queue *queue, struct bfr_err *err)
         bfr_disk_recent_trouble(queue, errno);
     status = bfr_disk_recover(queue, err);
     if (status == BFR_OK)
+        bfr_adopt_open(queue);
+    if (status == BFR_OK)
         status = bfr_disk_commit_start(queue, err);
     if (status == BFR_OK)
         status = bfr_disk_keeper_start(queue, err);
@@ -146,6 +149,7 @@ void bfr_disk_stop(struct disk_queue *queue)
 {
     // The keeper may have a record written and wait for it: it goes first.
     bfr_disk_keeper_stop(queue);
+    bfr_adopt_close(queue);
     bfr_disk_commit_stop(queue);
     if (queue->dir.root < 0)
         return;

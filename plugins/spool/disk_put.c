@@ -95,7 +95,7 @@ bool bfr_disk_put_errand(struct disk_queue *queue, struct disk_entry *entry, str
 
     pthread_mutex_lock(&queue->mutex);
     bool good = queue->commit_runs && !queue->commit_stop &&
-                bfr_disk_entry_enter(queue, entry, entry->batch->tenant, LANE_FRESH);
+                bfr_disk_entry_enter(queue, entry, entry->batch->tenant, entry->lane);
     if (good) {
         entry->errand = errand;
         errand->open++;

@@ -92,15 +92,31 @@ static bool grow(struct disk_seen *seen)
     return true;
 }
 
-bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
-                       uint32_t consumer_count, uint64_t sequence)
+static struct seen_key key_of(const struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                              uint32_t consumer_count)
 {
     struct seen_key key;
-    if (seen == NULL)
-        return false;
     key.names[0] = hash_names(seen->seeds[0], batch, consumers, consumer_count);
     key.names[1] = hash_names(seen->seeds[1], batch, consumers, consumer_count) >> 1;
     memcpy(key.sha256, batch->stored_sha256, sizeof key.sha256);
+    return key;
+}
+
+bool bfr_disk_seen_has(const struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                       uint32_t consumer_count)
+{
+    if (seen == NULL)
+        return false;
+    const struct seen_key key = key_of(seen, batch, consumers, consumer_count);
+    return find(seen->slots, seen->room, &key)->key.names[0] != 0;
+}
+
+bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                       uint32_t consumer_count, uint64_t sequence)
+{
+    if (seen == NULL)
+        return false;
+    const struct seen_key key = key_of(seen, batch, consumers, consumer_count);
     struct seen_slot *slot = find(seen->slots, seen->room, &key);
     if (slot->key.names[0] != 0)
         return slot->sequence != sequence;

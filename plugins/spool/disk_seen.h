@@ -17,5 +17,8 @@ void bfr_disk_seen_free(struct disk_seen *seen);
 // double. NULL notes nothing.
 bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
                        uint32_t consumer_count, uint64_t sequence);
+// Has it been noted? NULL has nothing.
+bool bfr_disk_seen_has(const struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                       uint32_t consumer_count);
 
 #endif
