@@ -69,7 +69,7 @@ def test_any_name_that_is_accepted_reaches_the_store(s3_receiver, bucket, name):
 
 def test_batches_of_all_sizes_arrive_whole(s3_receiver, bucket, pytestconfig):
     long = pytestconfig.getoption("--long")
-    count, budget = (5000, 400_000_000 if long else 100_000_000)
+    count, budget = (5000, 400_000_000 if long else 60_000_000)
     receiver = s3_receiver({"logging": {"level": "info"}, "webhook": {"max_payload_size": "10MiB"}}, upload_worker_count=16)
     random.seed(1)
     sizes = [1, 9_900_000, 10_000_000] + [int(10 ** random.uniform(0, 4.2)) for _ in range(count - 23)]

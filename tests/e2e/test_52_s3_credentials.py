@@ -174,7 +174,6 @@ def assert_nobody_noticed(receiver, bucket, flow):
     assert sorted(bucket.keys()) == sorted(flow.accepted)
 
 
-@pytest.mark.load
 def test_keys_that_expire_under_load_are_seen_by_nobody(role_receiver, bucket, endpoints, make_key):
     endpoints.life_s = 4
     receiver = role_receiver({"logging": {"level": "info"}}, container_credentials_uri=f"{endpoints.url}/container")
@@ -191,7 +190,6 @@ def test_keys_that_expire_under_load_are_seen_by_nobody(role_receiver, bucket, e
     assert endpoints.served == [old[0], new[0]], "one refresh"
 
 
-@pytest.mark.load
 def test_keys_that_are_taken_away_under_load_are_replaced_at_once(role_receiver, bucket, endpoints, make_key):
     receiver = role_receiver({"logging": {"level": "info"}}, container_credentials_uri=f"{endpoints.url}/container")
     old, new = endpoints.keys, make_key()
