@@ -100,8 +100,9 @@ class S3Server:
 
     def _daemon(self, name, *command):
         with open(self.directory / "log" / f"{name}.out", "ab") as log:
+            # With setpriv, so that they end with the tests however those end.
             self.daemons[name] = subprocess.Popen(
-                [*command, "-c", str(self.directory / "ceph.conf"), "-f"], env=self._environment(),
+                ["setpriv", "--pdeathsig", "KILL", *command, "-c", str(self.directory / "ceph.conf"), "-f"], env=self._environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def _halt(self, name, number=signal.SIGTERM):
