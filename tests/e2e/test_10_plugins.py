@@ -82,8 +82,9 @@ static const struct bfr_life life = {
     .size = sizeof life, .create = create, .start = start, .drain = drain, .stop = stop, .destroy = destroy};
 static const struct bfr_sink_vtable vtable = {.size = sizeof vtable, .put = put};
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "ledger", "0.1", "appends names and lengths to a file",
-    options, 1, sizeof options[0], &life, &vtable, 0};
+    BFR_PLUGIN_HEAD, .kind = BFR_KIND_SINK, .name = "ledger", .version = "0.1",
+    .summary = "appends names and lengths to a file", .options = options, .option_count = 1,
+    .option_size = sizeof options[0], .life = &life, .vtable = &vtable};
 
 const struct bfr_plugin *bfr_plugin_entry_v1(void)
 {

@@ -178,7 +178,8 @@ static const struct bfr_life life = {
     .size = sizeof life, .create = create, .start = start, .stop = stop, .destroy = destroy};
 static const struct bfr_sink_vtable vtable = {.size = sizeof vtable, .put = put};
 static const struct bfr_plugin plugin = {
-    BFR_PLUGIN_HEAD, BFR_KIND_SINK, "stuck", "1", "never returns", options, 1, sizeof options[0], &life, &vtable, 0};
+    BFR_PLUGIN_HEAD, .kind = BFR_KIND_SINK, .name = "stuck", .version = "1", .summary = "never returns",
+    .options = options, .option_count = 1, .option_size = sizeof options[0], .life = &life, .vtable = &vtable};
 
 BFR_EXPORT const struct bfr_plugin *bfr_plugin_entry_v1(void)
 {
