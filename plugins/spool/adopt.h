@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adoption: the batches that the previous product left in {directory}/{tenant}/{dataset}/{queue,retry,dlq}/ become records
-// and dead letters of this spool. docs: FORMAT.md, "Leftovers". Opened by the main thread in start, then the keeper's own.
+// and dead letters of this spool. docs/adoption.md has the rules. Opened by the main thread in start, then the keeper's own.
 #ifndef BFR_SPOOL_ADOPT_H
 #define BFR_SPOOL_ADOPT_H
 

@@ -4,7 +4,6 @@
 #include "adopt_meta.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,13 +32,17 @@ static int64_t read_fraction(const char **at)
 // "Z" or "+hh:mm" in seconds; false: neither.
 static bool read_offset(const char *at, int64_t *out)
 {
-    int hours = 0, minutes = 0, used = 0;
+    static const char form[] = "+00:00";
     *out = 0;
     if (strcmp(at, "Z") == 0 || strcmp(at, "z") == 0)
         return true;
-    if ((*at != '+' && *at != '-') || sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || at[1 + used] != '\0')
+    if (strlen(at) != strlen(form) || (at[0] != '+' && at[0] != '-') || at[3] != ':')
         return false;
-    *out = (*at == '-' ? -1 : 1) * (int64_t)(hours * 3600 + minutes * 60);
+    for (size_t i = 1; form[i] != '\0'; i++)
+        if (form[i] == '0' && (at[i] < '0' || at[i] > '9'))
+            return false;
+    int64_t hours = (at[1] - '0') * 10 + (at[2] - '0'), minutes = (at[4] - '0') * 10 + (at[5] - '0');
+    *out = (at[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     return true;
 }
 

@@ -110,20 +110,21 @@ static bool reserve_difference(struct disk_queue *queue, const struct bfr_batch 
 }
 
 // The body goes with the record.
-static enum adopt_fate send_off(struct adopt *adopt, struct adopt_file *file, struct bfr_batch *batch)
+static enum adopt_fate send_off(struct adopt *adopt, struct adopt_file *file, const struct bfr_batch *batch)
 {
     struct disk_queue *queue = adopt->queue;
     const struct bfr_span span = {file->body.bytes, file->body.size};
     struct adopt_item *item = &adopt->items[adopt->item_count];
     uint64_t reserved = (uint64_t)file->info.st_size;
+    struct bfr_batch source = *batch;
 
-    batch->spans = &span;
-    batch->span_count = 1;
+    source.spans = &span;
+    source.span_count = 1;
     if (!reserve_difference(queue, batch, reserved)) {
         bfr_disk_release(queue, batch->tenant, reserved);
         return ADOPT_FULL;
     }
-    *item = (struct adopt_item){.entry = make_entry(queue, batch)};
+    *item = (struct adopt_item){.entry = make_entry(queue, &source)};
     if (item->entry != NULL) {
         file->body.bytes = NULL;
         if (bfr_disk_put_errand(queue, item->entry, &item->errand)) {
