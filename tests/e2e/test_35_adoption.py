@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import random
+import shutil
 
 import pytest
 
+from support.io_shim import Shim
 from support.load import Load
 from support.outage import Obstacle
 from support.spool import Lives, drained
@@ -100,9 +102,10 @@ def summary(receiver, **expected):
     assert {key: int(line[key]) for key in figures} == {**dict.fromkeys(figures, 0), **expected}
 
 
-def letters(lives):
+def letters(lives, spool=None):
     """The notes of all dead letters; each has its body beside it."""
-    notes = [(path, json.loads(path.read_text())) for path in lives.files("dlq/*.json")]
+    spool = spool or lives.directory
+    notes = [(path, json.loads(path.read_text())) for path in sorted(spool.glob(".bfr/dlq/*.json"))]
     for path, note in notes:
         assert hashlib.sha256(path.with_suffix(".batch").read_bytes()).hexdigest() == note["stored_sha256"]
     assert len({note["filename"] for _, note in notes}) == len(notes)
@@ -328,3 +331,30 @@ def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(lives, old, pyte
     assert last.stored() == old.expected
     assert set(letters(lives)) == dead
     last.scrape().check_conservation()
+
+
+def test_loss_of_power_at_any_moment_loses_nothing_and_doubles_nothing(lives, old, tmp_path, pytestconfig):
+    points = 100 if pytestconfig.getoption("--long") else 8
+    for tenant in ("acme", "other"):
+        Obstacle(lives.sink, tenant)
+    dead = {old.batch("dlq", dlq_meta()) for _ in range(10)}
+    for number in range(60):
+        old.batch(("queue", "retry")[number % 2], queue_meta(), tenant=("acme", "other")[number % 3 % 2])
+    shim = Shim(lives.build, tmp_path, lives.directory.parent).record()
+    receiver = lives.start(shim.environment)
+    wait_until(lambda: receiver.logged(ADOPTED), "the end of adoption")
+    receiver.kill()
+    rng = random.Random(35)
+    for number in range(points):
+        after = tmp_path / f"after{number}"
+        shim.power_loss(rng.randint(1, shim.log_bytes), number, after)
+        shutil.rmtree(after / "sink")
+        survivor = lives.start(node=after)
+        there = OldSpool(after / "spool")
+        wait_until(lambda: there.left() == [], "all adopted")  # pylint: disable=cell-var-from-loop
+        scrape = drained(survivor)
+        assert scrape.batches("stored") == len(old.expected)  # none of them twice
+        assert survivor.stored(after / "sink") == old.expected
+        assert set(letters(lives, after / "spool")) == dead
+        survivor.stop()
+        shutil.rmtree(after)
