@@ -164,13 +164,14 @@ static void write_group(struct commit *commit)
     struct disk_queue *queue = commit->queue;
     struct disk_group *group = commit->group;
 
-    if (group->count == 0)
+    struct disk_segment *segment = queue->current; // there is one as soon as anything is in the group
+    if (group->count == 0 || segment == NULL)
         return;
-    struct segment_file *file = &queue->current->file;
+    struct segment_file *file = &segment->file;
     if (!bfr_segment_write(file, group->vectors, group->vector_count, group->bytes)) {
         // The end stays where it is: the next group goes over whatever of this one has arrived.
         bfr_disk_fail(queue, "write", file->id, errno);
-        queue->current->records += group->count;
+        segment->records += group->count;
         fail_entries(commit, group->entries, group->count);
     } else if (!bfr_segment_sync(file)) {
         // After a failed sync the kernel may drop what it could not write and say so only once. Nothing more goes into this
@@ -336,7 +337,7 @@ uint32_t bfr_disk_commit_start(struct disk_queue *queue, struct bfr_err *err)
         bfr_disk_group_free(group);
         free(commit);
     }
-    return status;
+    return status; // NOLINT(clang-analyzer-unix.Malloc): the thread frees what it was given
 }
 
 void bfr_disk_commit_drain(struct disk_queue *queue, uint64_t deadline_ns)

@@ -207,7 +207,7 @@ void bfr_disk_mark(struct disk_queue *queue, const struct disk_entry *entry, uin
 void bfr_disk_mark_add(struct disk_queue *queue, struct disk_segment *segment, const struct mark *mark)
 {
     if (segment->marks_used + MARK_BYTES > segment->marks_room) {
-        size_t room = segment->marks_room == 0 ? 64 * MARK_BYTES : 2 * segment->marks_room;
+        size_t room = segment->marks_room == 0 ? (size_t)64 * MARK_BYTES : 2 * segment->marks_room;
         uint8_t *marks = realloc(segment->marks, room);
         if (marks == NULL) {
             segment->marks_lost = true; // the batch may be offered again after a restart, nothing worse

@@ -8,7 +8,7 @@
 #include "disk_queue.h"
 #include "disk_room.h"
 
-#define FULL_NEVER      -1.0
+#define FULL_NEVER      (-1.0)
 #define GROWTH_MEMORY_S 60.0 // over which growth is smoothed
 #define LETTERS_ALARM   0.8  // of their share
 

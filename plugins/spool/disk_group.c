@@ -17,7 +17,7 @@ struct disk_group *bfr_disk_group_new(void)
     if (group == NULL)
         return NULL;
     group->heads = malloc(HEADS_BYTES);
-    group->recent = malloc(GROUP_ENTRIES_MAX * RECENT_ENTRY_MAX);
+    group->recent = malloc((size_t)GROUP_ENTRIES_MAX * RECENT_ENTRY_MAX);
     if (group->heads == NULL || group->recent == NULL) {
         bfr_disk_group_free(group);
         return NULL;

@@ -23,7 +23,7 @@
 // Which lane comes first: by bytes, so that each gets its share while both have something.
 static uint8_t lane_first(const struct disk_queue *queue, uint32_t consumer)
 {
-    const uint64_t *served = &queue->served_bytes[consumer * LANE_COUNT];
+    const uint64_t *served = &queue->served_bytes[(size_t)consumer * LANE_COUNT];
     double share = queue->options.fresh_share;
     bool fresh = (double)served[LANE_FRESH] * (1.0 - share) <= (double)served[LANE_AGED] * share;
     return fresh ? LANE_FRESH : LANE_AGED;
@@ -37,7 +37,7 @@ static bool lane_is_ready(struct disk_queue *queue, uint32_t consumer, uint8_t l
 // A lane that had nothing to lend saves nothing up for later: turns are counted only while both want some.
 static void count_served(struct disk_queue *queue, uint32_t consumer, uint8_t lane, uint64_t bytes)
 {
-    uint64_t *served = &queue->served_bytes[consumer * LANE_COUNT];
+    uint64_t *served = &queue->served_bytes[(size_t)consumer * LANE_COUNT];
     if (!lane_is_ready(queue, consumer, lane == LANE_FRESH ? LANE_AGED : LANE_FRESH)) {
         served[LANE_FRESH] = served[LANE_AGED] = 0;
         return;
@@ -54,7 +54,7 @@ static struct disk_claim *next_claim(struct disk_queue *queue, const struct bfr_
 {
     bool probe = (request->flags & BFR_LEASE_PROBE) != 0;
     uint8_t first = lane_first(queue, request->consumer);
-    for (uint8_t i = 0; i < LANE_COUNT; i++) {
+    for (unsigned i = 0; i < LANE_COUNT; i++) {
         uint8_t lane = i == 0 ? first : first == LANE_FRESH ? LANE_AGED : LANE_FRESH;
         struct backlog *backlog = bfr_disk_backlog(queue, request->consumer, lane);
         struct backlog_entry *entry = probe ? bfr_backlog_probe(backlog) : bfr_backlog_take(backlog, max_bytes);
@@ -83,8 +83,8 @@ static uint32_t choose(struct disk_queue *queue, const struct bfr_lease_request 
     uint32_t count = 0;
     struct disk_claim *claim;
 
-    for (uint8_t lane = 0; lane < LANE_COUNT; lane++)
-        bfr_backlog_wake(bfr_disk_backlog(queue, request->consumer, lane), now_ns);
+    bfr_backlog_wake(bfr_disk_backlog(queue, request->consumer, LANE_FRESH), now_ns);
+    bfr_backlog_wake(bfr_disk_backlog(queue, request->consumer, LANE_AGED), now_ns);
     while (count < request->max_batches && (claim = next_claim(queue, request, room)) != NULL) {
         lend(claim);
         out[count++] = &claim->lease;

@@ -276,7 +276,7 @@ static struct disk_entry *make_entry(struct disk_queue *queue, const struct foun
 static struct disk_entry **make_entries(struct disk_queue *queue, const struct found *found, size_t *out_count,
                                         uint64_t *out_parked)
 {
-    struct disk_entry **entries = calloc(found->count + 1, sizeof *entries);
+    struct disk_entry **entries = calloc(found->count + 1, sizeof(struct disk_entry *));
     bool good = entries != NULL;
     *out_count = 0;
     *out_parked = 0;
@@ -302,7 +302,8 @@ static size_t enter_some(struct disk_queue *queue, struct disk_segment *segment,
                          struct disk_entry **entries, const struct found_record **records, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!bfr_disk_entry_enter(queue, entries[i], found->tenants[records[i]->tenant], LANE_AGED))
+        const struct found_record *record = records[i];
+        if (record == NULL || !bfr_disk_entry_enter(queue, entries[i], found->tenants[record->tenant], LANE_AGED))
             return i;
         bfr_disk_entry_place(queue, entries[i], segment, false);
     }
@@ -312,7 +313,7 @@ static size_t enter_some(struct disk_queue *queue, struct disk_segment *segment,
 // The records of the entries, in the same order: parked ones are left out.
 static const struct found_record **match_records(const struct found *found, struct disk_entry **entries, size_t count)
 {
-    const struct found_record **records = calloc(count + 1, sizeof *records);
+    const struct found_record **records = calloc(count + 1, sizeof(const struct found_record *));
     for (size_t i = 0, j = 0; i < found->count && j < count && records != NULL; i++)
         if (found->records[i].sequence == entries[j]->sequence)
             records[j++] = &found->records[i];
@@ -369,7 +370,7 @@ static bool make_resident(struct disk_queue *queue, struct disk_segment *segment
         offer_all(queue, entries, count);
     } else {
         withdraw_all(queue, entries, entered);
-        for (size_t i = entered; i < count; i++)
+        for (size_t i = entered; i < count && entries != NULL; i++)
             bfr_disk_entry_free(queue, entries[i]);
     }
     free(records);
