@@ -20,7 +20,7 @@ static struct bfr_config *read_config(const struct bfr_cli *cli)
     struct bfr_config *config = NULL;
     if (diag == NULL || absence == NULL)
         goto out;
-    const char *path = bfr_config_find(&arena, cli->config_path, cli->flags.environment, absence);
+    const char *path = bfr_config_find(&arena, cli->config_path, cli->flags.environment);
     if (path == NULL) {
         config = bfr_config_parse("environment", "", &cli->flags, absence);
         goto out;

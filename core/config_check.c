@@ -80,6 +80,8 @@ static void write_hint(struct pass *pass, const char *key, char *room, size_t si
     }
     for (const char *const *name = pass->check->reserved; name != NULL && *name != NULL; name++)
         bfr_hint_offer(&hint, *name);
+    for (const char *const *name = pass->check->hints; name != NULL && *name != NULL; name++)
+        bfr_hint_offer(&hint, *name);
     const char *section = pass->check->elsewhere == NULL ? NULL : pass->check->elsewhere(key);
     if (section != NULL)
         snprintf(room, size, "it belongs under '%s:'", section);
@@ -97,8 +99,14 @@ static void check_unknown(struct pass *pass)
         char hint[512];
         write_hint(pass, child->key, hint, sizeof hint);
         const char *title = pass->check->title;
-        bfr_diag_error(pass->check->diag, child->key_place, "%s%sunknown key %s; %s", title,
-                       title[0] == '\0' ? "" : ": ", bfr_quote(child->key).text, hint);
+        const char *separator = title[0] == '\0' ? "" : ": ";
+        if (pass->check->lenient) {
+            bfr_diag_warning(pass->check->diag, child->key_place, "%s%sunknown key %s is ignored; %s", title, separator,
+                             bfr_quote(child->key).text, hint);
+            continue;
+        }
+        bfr_diag_error(pass->check->diag, child->key_place, "%s%sunknown key %s; %s", title, separator,
+                       bfr_quote(child->key).text, hint);
         pass->failures++;
     }
 }

@@ -9,10 +9,13 @@
 // How to check and how to speak about it.
 struct bfr_check {
     struct bfr_diag *diag;
-    const char *title;           // of the mapping: "webhook", "stage 'fs'", "" for the top level
-    const char *separator;       // between title and key: ".", ": " or ""
-    const char *base_dir;        // what a relative path is relative to, "" for the root; NULL: leave it as it is
-    const char *const *reserved; // keys that the caller handles, NULL-terminated; or NULL
+    const char *title;              // of the mapping: "webhook", "stage 'fs'", "" for the top level
+    const char *separator;          // between title and key: ".", ": " or ""
+    const char *base_dir;           // what a relative path is relative to, "" for the root; NULL: leave it as it is
+    const char *const *reserved;    // keys that the caller handles, NULL-terminated; or NULL
+    const char *const *hints;       // names for "did you mean" beside the known ones, NULL-terminated; or NULL
+    bool lenient;                   // an unknown key is a warning, as in the older forms
+    const char *const *environment; // for ${NAME} in the fallbacks; may be NULL
     const char *(*elsewhere)(const char *key); // a section that has this key, or NULL; may be NULL
 };
 

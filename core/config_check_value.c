@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_expand.h"
 #include "config_hint.h"
 #include "config_value.h"
 
@@ -314,7 +315,12 @@ struct bfr_node *bfr_check_fallback(const struct bfr_value_check *value, struct 
     if (option->type == BFR_OPTION_LIST || option->type == BFR_OPTION_MAP)
         return bfr_tree_parse(value->arena, place.file, option->fallback, strlen(option->fallback), value->check->diag);
     struct bfr_node *node = bfr_node_new(value->arena, BFR_NODE_SCALAR, place);
-    if (node != NULL)
-        node->text = option->fallback;
-    return node;
+    if (node == NULL)
+        return NULL;
+    struct bfr_err err = {.size = sizeof err};
+    node->text = option->fallback;
+    if (bfr_expand_text(value->arena, option->fallback, value->check->environment, &node->text, &err) == BFR_OK)
+        return node;
+    bfr_check_report(value->check, place, option->name, "in the default: %s", err.text);
+    return NULL;
 }

@@ -16,7 +16,8 @@ struct bfr_value_check {
 // Fill *slot from `node`. False after an error, which has been reported.
 bool bfr_check_value(const struct bfr_value_check *value, const struct bfr_node *node, struct bfr_slot *slot);
 
-// The table's fallback as a node: LIST and MAP are read as YAML. NULL when memory is short or it is no YAML.
+// The table's fallback as a node: variables in single values are expanded, LIST and MAP are read as YAML. NULL when memory
+// is short, or after an error, which has been reported.
 struct bfr_node *bfr_check_fallback(const struct bfr_value_check *value, struct bfr_place place);
 
 // An error about `key`, with the mapping's title in front.

@@ -121,6 +121,11 @@ static const struct bfr_option server_options[] = {
      .fallback = "8081",
      .max = "65535",
      .help = "port of the API and the metrics; 0 = any free one"},
+    {.name = "admin_token",
+     .type = BFR_OPTION_STRING,
+     .flags = BFR_OPTION_SECRET,
+     .fallback = "",
+     .help = "bearer token of the guarded calls; empty: they are for this machine alone"},
 };
 
 static const struct bfr_option memory_options[] = {
@@ -261,6 +266,7 @@ void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings
     fill_webhook(sections[BFR_CORE_WEBHOOK], out);
     out->server.bind = bfr_values_list(sections[BFR_CORE_SERVER], "bind", &out->server.bind_count);
     out->server.api_port = (uint16_t)whole(sections[BFR_CORE_SERVER], "api_port");
+    out->server.admin_token = bfr_values_string(sections[BFR_CORE_SERVER], "admin_token");
     out->memory.budget = whole(sections[BFR_CORE_MEMORY], "budget");
     out->memory.wait_ms = whole(sections[BFR_CORE_MEMORY], "wait");
     out->ack = word_value(acks, bfr_values_string(sections[BFR_CORE_TOP], "ack"));

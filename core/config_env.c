@@ -8,9 +8,6 @@
 #include <string.h>
 
 #include "config_core.h"
-#include "config_hint.h"
-
-#define PREFIX "BYTEFREEZER_RECEIVER_"
 
 struct alias {
     const char *variable;
@@ -21,6 +18,7 @@ struct alias {
 static const struct alias aliases[] = {
     {"RECEIVER_WEBHOOK_PORT", "webhook", "port"},
     {"RECEIVER_API_PORT", "server", "api_port"},
+    {"RECEIVER_ADMIN_TOKEN", "server", "admin_token"},
     {"LOG_LEVEL", "logging", "level"},
 };
 
@@ -50,6 +48,9 @@ void bfr_env_put(struct bfr_arena *arena, struct bfr_node *root, const char *sec
     if (map->kind != BFR_NODE_MAP || node == NULL) // a section that is no mapping is an error found later
         return;
     node->text = text;
+    char *twin = bfr_arena_format(arena, "%s_file", key);
+    if (twin != NULL) // of a secret: what names it later wins over the file that is named here
+        (void)bfr_node_take(map, twin);
     bfr_node_put(map, key, node);
 }
 
@@ -60,66 +61,62 @@ static bool is_service_link(const char *text)
     return strncmp(text, "tcp://", 6) == 0 || strncmp(text, "udp://", 6) == 0 || strncmp(text, "sctp://", 7) == 0;
 }
 
-// True when the variable sets the key.
-static bool apply_variable(struct bfr_arena *arena, struct bfr_node *root, const char *variable, const char *text,
-                           const struct alias *key, struct bfr_diag *diag)
+const char *bfr_env_value(const char *const *environment, const char *name, struct bfr_diag *diag)
 {
-    struct bfr_place place = {variable, 0, 0};
+    const struct bfr_place place = {name, 0, 0};
+    const char *text = bfr_env_get(environment, name);
     if (text == NULL || text[0] == '\0')
-        return false;
+        return NULL;
     if (is_service_link(text)) {
         bfr_diag_warning(diag, place,
                          "ignored: this is a Kubernetes service link, not a setting; set "
                          "'enableServiceLinks: false' in the pod to be rid of it");
-        return false;
+        return NULL;
     }
     if (bfr_utf8_check(text, strlen(text)) < strlen(text)) {
         bfr_diag_error(diag, place, "holds bytes that are not UTF-8");
-        return true;
+        return NULL;
     }
-    bfr_env_put(arena, root, key->section, key->key, variable, text);
-    return true;
+    return text;
 }
 
-// PREFIX + SECTION_KEY, upper case.
-static char *variable_name(struct bfr_arena *arena, const char *section, const char *key)
+const char *bfr_env_name(struct bfr_arena *arena, const char *section, const char *key)
 {
-    char *name = bfr_arena_format(arena, PREFIX "%s%s%s", section, section[0] == '\0' ? "" : "_", key);
+    char *name = bfr_arena_format(arena, BFR_ENV_PREFIX "%s%s%s", section, section[0] == '\0' ? "" : "_", key);
     for (char *at = name; at != NULL && *at != '\0'; at++)
         *at = (char)toupper((unsigned char)*at);
     return name;
 }
 
+// Did a variable with the long name, of this key or of an older one, set the key already?
+static bool is_settled(const struct bfr_node *root, const struct alias *key)
+{
+    const struct bfr_node *map = key->section[0] == '\0' ? root : bfr_node_find(root, key->section);
+    const struct bfr_node *node = map == NULL || map->kind != BFR_NODE_MAP ? NULL : bfr_node_find(map, key->key);
+    return node != NULL && strncmp(node->place.file, BFR_ENV_PREFIX, strlen(BFR_ENV_PREFIX)) == 0;
+}
+
+// True when the variable sets the key.
+static bool apply_variable(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
+                           const char *variable, const struct alias *key, struct bfr_diag *diag)
+{
+    const char *text = variable == NULL ? NULL : bfr_env_value(environment, variable, diag);
+    if (text != NULL)
+        bfr_env_put(arena, root, key->section, key->key, variable, text);
+    return text != NULL;
+}
+
 static void apply_key(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
                       const struct alias *key, struct bfr_diag *diag)
 {
-    const char *variable = variable_name(arena, key->section, key->key);
-    if (variable == NULL || apply_variable(arena, root, variable, bfr_env_get(environment, variable), key, diag))
+    if (apply_variable(arena, root, environment, bfr_env_name(arena, key->section, key->key), key, diag) ||
+        is_settled(root, key))
         return;
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
         if (strcmp(aliases[i].section, key->section) == 0 && strcmp(aliases[i].key, key->key) == 0 &&
-            apply_variable(arena, root, aliases[i].variable, bfr_env_get(environment, aliases[i].variable), key, diag))
+            apply_variable(arena, root, environment, aliases[i].variable, key, diag))
             return;
     }
-}
-
-// Warn about a name under our prefix that is a slip of the finger; others may be somebody's service links.
-static void warn_misspelt(struct bfr_arena *arena, const char *entry, struct bfr_diag *diag)
-{
-    size_t length = strcspn(entry, "=");
-    char *name = bfr_arena_copy(arena, entry, length);
-    struct bfr_hint hint = {.word = name};
-    for (size_t s = 0; s < BFR_CORE_SECTIONS && name != NULL; s++) {
-        const struct bfr_core_section *section = &bfr_core_sections[s];
-        for (uint32_t i = 0; i < section->count; i++) {
-            const char *variable = variable_name(arena, section->name, section->options[i].name);
-            if (variable != NULL)
-                bfr_hint_offer(&hint, variable);
-        }
-    }
-    if (name != NULL && hint.nearest != NULL && hint.distance > 0)
-        bfr_diag_warning(diag, (struct bfr_place){name, 0, 0}, "ignored: there is no such setting; did you mean %s?",
-                         hint.nearest);
 }
 
 void bfr_env_apply(struct bfr_arena *arena, struct bfr_node *root, const char *const *environment,
@@ -131,9 +128,5 @@ void bfr_env_apply(struct bfr_arena *arena, struct bfr_node *root, const char *c
             struct alias key = {NULL, section->name, section->options[i].name};
             apply_key(arena, root, environment, &key, diag);
         }
-    }
-    for (; environment != NULL && *environment != NULL; environment++) {
-        if (strncmp(*environment, PREFIX, strlen(PREFIX)) == 0)
-            warn_misspelt(arena, *environment, diag);
     }
 }

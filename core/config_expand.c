@@ -122,12 +122,12 @@ uint32_t bfr_expand_text(struct bfr_arena *arena, const char *text, const char *
     return status;
 }
 
-void bfr_expand_tree(struct bfr_arena *arena, struct bfr_node *node, const char *const *environment,
+void bfr_expand_tree(struct bfr_arena *arena, struct bfr_node *node, const char *const *environment, bool older,
                      struct bfr_diag *diag)
 {
     for (struct bfr_node *child = node->children; child != NULL; child = child->next)
-        bfr_expand_tree(arena, child, environment, diag);
-    if (node->kind != BFR_NODE_SCALAR)
+        bfr_expand_tree(arena, child, environment, older, diag);
+    if (node->kind != BFR_NODE_SCALAR || (older && strstr(node->text, "${") == NULL))
         return;
     const char *expanded = NULL;
     struct bfr_err err = {.size = sizeof err};

@@ -13,8 +13,9 @@
 BFR_MUST_CHECK uint32_t bfr_expand_text(struct bfr_arena *arena, const char *text, const char *const *environment,
                                         const char **out, struct bfr_err *err);
 
-// Every scalar of the tree. A scalar that cannot be expanded is reported and becomes BROKEN.
-void bfr_expand_tree(struct bfr_arena *arena, struct bfr_node *node, const char *const *environment,
+// Every scalar of the tree. A scalar that cannot be expanded is reported and becomes BROKEN. `older`: the file is of an
+// older form, in which $$ stands for itself unless a ${NAME} is beside it; secrets of old must not change.
+void bfr_expand_tree(struct bfr_arena *arena, struct bfr_node *node, const char *const *environment, bool older,
                      struct bfr_diag *diag);
 
 #endif

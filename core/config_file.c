@@ -12,14 +12,10 @@
 #include "config_env.h"
 #include "config_tree.h"
 
-#define DEFAULT_1 "/etc/bytefreezer-receiver/config.yaml"
-#define DEFAULT_2 "/etc/bytefreezer/config.yaml"
-#define DEFAULT_3 "./config.yaml"
+static const char *const default_places[] = {"/etc/bytefreezer-receiver/config.yaml", "/etc/bytefreezer/config.yaml",
+                                             "./config.yaml"};
 
-static const char *const default_places[] = {DEFAULT_1, DEFAULT_2, DEFAULT_3};
-
-const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment,
-                            struct bfr_diag *diag)
+const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment)
 {
     const char *found = path;
     const char *named = bfr_env_get(environment, "CONFIG_FILE");
@@ -30,12 +26,7 @@ const char *bfr_config_find(struct bfr_arena *arena, const char *path, const cha
         if (access(default_places[i], F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
             found = default_places[i];
     }
-    if (found != NULL)
-        return bfr_arena_copy(arena, found, strlen(found));
-    bfr_diag_error(diag, (struct bfr_place){"configuration", 0, 0},
-                   "no file found; looked at " DEFAULT_1 ", " DEFAULT_2 " and " DEFAULT_3
-                   "; name one with --config FILE or in the environment variable CONFIG_FILE");
-    return NULL;
+    return found == NULL ? NULL : bfr_arena_copy(arena, found, strlen(found));
 }
 
 ssize_t bfr_file_read_all(int fd, char *buffer, size_t room)

@@ -8,10 +8,9 @@
 #include "config_arena.h"
 #include "config_diag.h"
 
-// `path`, else CONFIG_FILE of `environment`, else the first of the default places at which something stands; NULL, after
-// an error that names them, when there is nothing. The result lives in the arena.
-const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment,
-                            struct bfr_diag *diag);
+// `path`, else CONFIG_FILE of `environment`, else the first of the default places at which something stands; NULL when there
+// is nothing. The result lives in the arena.
+const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment);
 
 // The text, at most one byte more than a configuration may have, with a NUL behind it; NULL after an error.
 char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *out_size, struct bfr_diag *diag);

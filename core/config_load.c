@@ -3,6 +3,7 @@
 // struct bfr_config. Every step goes on as far as it can, so that one run finds every error.
 #include "config_load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "config_env.h"
 #include "config_expand.h"
 #include "config_file.h"
+#include "config_legacy.h"
 #include "config_slots.h"
 #include "config_state.h"
 
@@ -50,8 +52,11 @@ static struct bfr_values *check_section(const struct bfr_config *config, const s
         .title = section->name,
         .separator = top ? "" : ".",
         .base_dir = config->base_dir,
+        .environment = config->environment,
         .reserved = top ? top_keys : NULL,
         .elsewhere = top ? bfr_core_section_of : NULL,
+        .hints = top && config->legacy != NULL ? bfr_legacy_sections : NULL,
+        .lenient = config->legacy != NULL,
     };
     struct bfr_values *values = bfr_check_options(&check, map, root->place, section->options, section->count,
                                                   sizeof section->options[0], out_good);
@@ -93,10 +98,18 @@ static void apply_flags(struct bfr_config *config, struct bfr_node *root, const 
         bfr_env_put(&config->arena, root, "logging", "level", "--log-level", flags->log_level);
 }
 
+static void apply_native(struct bfr_config *config, struct bfr_node *root, const char *const *environment,
+                         struct bfr_diag *diag)
+{
+    bfr_legacy_refuse(&config->arena, root, diag);
+    bfr_legacy_env_stages(&config->arena, root, environment, diag);
+}
+
 // Everything after the text has been read. `root` NULL: there is no tree, which has been reported.
 static void build(struct bfr_config *config, struct bfr_node *root, const struct bfr_config_flags *flags,
                   struct bfr_diag *diag)
 {
+    config->environment = flags->environment;
     if (root != NULL && root->kind != BFR_NODE_MAP) {
         if (root->kind != BFR_NODE_BROKEN)
             bfr_diag_error(diag, root->place, "found %s; a configuration is a mapping of keys, such as 'pipeline:'",
@@ -104,8 +117,14 @@ static void build(struct bfr_config *config, struct bfr_node *root, const struct
         root = NULL;
     }
     if (root != NULL) {
-        bfr_expand_tree(&config->arena, root, flags->environment, diag);
+        bool older = bfr_legacy_is_form(root);
+        bfr_expand_tree(&config->arena, root, flags->environment, older, diag);
+        if (older)
+            config->legacy = bfr_legacy_translate(&config->arena, root, flags->environment, diag);
+        else
+            apply_native(config, root, flags->environment, diag);
         bfr_env_apply(&config->arena, root, flags->environment, diag);
+        bfr_env_warn_unknown(&config->arena, flags->environment, older, diag);
         apply_flags(config, root, flags, diag);
     }
     check_core(config, root, diag);
@@ -124,17 +143,18 @@ struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_fla
     struct bfr_node *root = NULL;
     size_t size = 0;
     char *text = NULL;
-    config->path = bfr_config_find(&config->arena, path, flags->environment, diag);
-    if (config->path != NULL)
-        config->base_dir = bfr_config_directory(&config->arena, config->path, diag);
+    config->path = bfr_config_find(&config->arena, path, flags->environment);
+    if (config->path == NULL) { // defaults and the environment
+        bfr_config_free(config);
+        return bfr_config_parse("environment", "", flags, diag);
+    }
+    config->base_dir = bfr_config_directory(&config->arena, config->path, diag);
     if (config->base_dir != NULL)
         text = bfr_config_read_file(&scratch, config->path, &size, diag);
     if (text != NULL)
         root = bfr_tree_parse(&config->arena, config->path, text, size, diag);
     config->arena.failed |= scratch.failed;
     bfr_arena_free(&scratch);
-    if (config->path == NULL)
-        config->path = "configuration";
     build(config, root, flags, diag);
     return config;
 }
@@ -200,6 +220,7 @@ const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index
         .title = bfr_arena_format(&config->arena, "stage '%s'", stage->entry.name),
         .separator = ": ",
         .base_dir = config->base_dir,
+        .environment = config->environment,
         .reserved = stage_keys,
     };
     if (check.title == NULL) {
@@ -217,26 +238,36 @@ const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index
     return stage->values;
 }
 
-static bool is_masked(const struct bfr_option *option, const struct bfr_slot *slot)
+// Report each secret among `values` that reads as it is shown. `title` and `separator` stand in front of the key.
+static size_t refuse_masked(const struct bfr_values *values, const char *title, const char *separator,
+                            struct bfr_diag *diag)
 {
-    return (option->flags & BFR_OPTION_SECRET) != 0 && slot->text != NULL && strcmp(slot->text, MASK) == 0;
+    size_t found = 0;
+    for (uint32_t i = 0; values != NULL && i < values->count; i++) {
+        const struct bfr_option *option = &values->options[i];
+        const struct bfr_slot *slot = &values->slots[i];
+        if ((option->flags & BFR_OPTION_SECRET) == 0 || slot->text == NULL || strcmp(slot->text, MASK) != 0)
+            continue;
+        bfr_diag_error(diag, slot->place,
+                       "%s%s%s: '" MASK "' is how a secret is shown, not a secret; put the real one here, or its file "
+                       "under '%s_file'",
+                       title, separator, option->name, option->name);
+        found++;
+    }
+    return found;
 }
 
 size_t bfr_config_refuse_masks(const struct bfr_config *config, struct bfr_diag *diag)
 {
     size_t found = 0;
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
+        const char *name = bfr_core_sections[s].name;
+        found += refuse_masked(config->sections[s], name, name[0] == '\0' ? "" : ".", diag);
+    }
     for (size_t i = 0; i < config->stage_count; i++) {
-        const struct bfr_values *values = config->stages[i].values;
-        for (uint32_t k = 0; values != NULL && k < values->count; k++) {
-            if (!is_masked(&values->options[k], &values->slots[k]))
-                continue;
-            bfr_diag_error(diag, values->slots[k].place,
-                           "stage '%s': %s: '" MASK
-                           "' is how a secret is shown, not a secret; put the real one here, or "
-                           "its file under '%s_file'",
-                           config->stages[i].entry.name, values->options[k].name, values->options[k].name);
-            found++;
-        }
+        char title[64];
+        snprintf(title, sizeof title, "stage '%.40s'", config->stages[i].entry.name);
+        found += refuse_masked(config->stages[i].values, title, ": ", diag);
     }
     return found;
 }

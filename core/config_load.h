@@ -35,8 +35,8 @@ struct bfr_config_flags {
     const char *const *environment; // "NAME=value" list, NULL-terminated; normally environ
 };
 
-// `path` NULL: CONFIG_FILE, then the default places (P12). Returns NULL only when memory is short; errors, a missing
-// file among them, are in `diag`.
+// `path` NULL: CONFIG_FILE, then the default places; with nothing at any of them, defaults and the environment. Returns NULL
+// only when memory is short; errors, a named file that is missing among them, are in `diag`.
 struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_flags *flags, struct bfr_diag *diag);
 // The same for a text in memory; `name` stands for its path in findings and decides what relative paths are relative to.
 struct bfr_config *bfr_config_parse(const char *name, const char *text, const struct bfr_config_flags *flags,

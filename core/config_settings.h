@@ -33,7 +33,8 @@ struct bfr_settings {
     struct {
         const char *const *bind;
         size_t bind_count;
-        uint16_t api_port; // 0 as above
+        uint16_t api_port;       // 0 as above
+        const char *admin_token; // "" when there is none
     } server;
     struct {
         uint64_t budget; // bytes

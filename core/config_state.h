@@ -4,6 +4,7 @@
 #define BFR_CORE_CONFIG_STATE_H
 
 #include "config_core.h"
+#include "config_legacy.h"
 #include "config_load.h"
 #include "config_tree.h"
 
@@ -17,7 +18,9 @@ struct bfr_config_stage {
 struct bfr_config {
     struct bfr_arena arena; // tree, paths, stages
     const char *path;
-    const char *base_dir; // absolute, without a '/' at its end
+    const char *base_dir;                  // absolute, without a '/' at its end
+    const struct bfr_legacy_found *legacy; // what an older form gave; NULL: the file is native
+    const char *const *environment;        // of the flags, for what an option's default names; valid while it is read
     struct bfr_values *sections[BFR_CORE_SECTIONS];
     struct bfr_settings settings;
     struct bfr_config_stage *stages;

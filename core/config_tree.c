@@ -67,6 +67,25 @@ void bfr_node_put(struct bfr_node *map, const char *key, struct bfr_node *child)
     there->next = next;
 }
 
+struct bfr_node *bfr_node_take(struct bfr_node *map, const char *key)
+{
+    struct bfr_node *before = NULL;
+    for (struct bfr_node *child = map->children; child != NULL; before = child, child = child->next) {
+        if (child->key == NULL || strcmp(child->key, key) != 0)
+            continue;
+        if (before == NULL)
+            map->children = child->next;
+        else
+            before->next = child->next;
+        if (map->last == child)
+            map->last = before;
+        map->child_count--;
+        child->next = NULL;
+        return child;
+    }
+    return NULL;
+}
+
 bool bfr_node_is_null(const struct bfr_node *node)
 {
     return node->kind == BFR_NODE_SCALAR && node->plain && node->source == NULL &&

@@ -45,6 +45,8 @@ struct bfr_node *bfr_node_find(const struct bfr_node *map, const char *key); // 
 void bfr_node_append(struct bfr_node *parent, struct bfr_node *child);
 // Put `child` under `key`, in place of what is there.
 void bfr_node_put(struct bfr_node *map, const char *key, struct bfr_node *child);
+// Take the child under `key` out; NULL when absent.
+struct bfr_node *bfr_node_take(struct bfr_node *map, const char *key);
 // A plain empty scalar, ~ or null: the key stands there without a value.
 bool bfr_node_is_null(const struct bfr_node *node);
 const char *bfr_node_kind_name(const struct bfr_node *node); // "a list", "a mapping", "a text", "nothing"

@@ -144,10 +144,15 @@ static void test_a_misspelt_variable_is_a_warning(void **state)
 {
     (void)state;
     static const char *const names[] = {"BYTEFREEZER_RECEIVER_WEBHOOK_PROT=1", "BYTEFREEZER_RECEIVER_S3_BUCKET=b",
+                                        "BYTEFREEZER_RECEIVER_SOMETHING_ELSE=1",
                                         "BYTEFREEZER_RECEIVER_WEBHOOK_PORT_8080_TCP_ADDR=10.0.0.1", NULL};
     assert_findings(PIPELINE, names,
                     "BYTEFREEZER_RECEIVER_WEBHOOK_PROT: warning: ignored: there is no such setting; did you mean "
-                    "BYTEFREEZER_RECEIVER_WEBHOOK_PORT?\n");
+                    "BYTEFREEZER_RECEIVER_WEBHOOK_PORT?\n"
+                    "BYTEFREEZER_RECEIVER_S3_BUCKET: warning: ignored: this is a key of the older form, which has no "
+                    "'pipeline', and the file has one; write ${BYTEFREEZER_RECEIVER_S3_BUCKET} where its value "
+                    "belongs\n"
+                    "BYTEFREEZER_RECEIVER_SOMETHING_ELSE: warning: ignored: there is no such setting\n");
 }
 
 // What Kubernetes puts into a pod that runs beside a service called bytefreezer-receiver-webhook.
@@ -234,12 +239,9 @@ static void test_the_file_is_found_in_the_promised_order(void **state)
     fake_free(&run);
 
     assert_int_equal(unlink("config.yaml"), 0);
-    run = fake_read(NULL, &with_empty);
-    assert_string_equal(
-        run.findings,
-        "configuration: error: no file found; looked at /etc/bytefreezer-receiver/config.yaml, "
-        "/etc/bytefreezer/config.yaml and ./config.yaml; name one with --config FILE or in the environment "
-        "variable CONFIG_FILE\n");
+    run = fake_read(NULL, &with_empty); // defaults and the environment
+    assert_string_equal(bfr_config_settings(run.config)->app.name, "bytefreezer-receiver");
+    assert_string_equal(bfr_config_path(run.config), "environment");
     fake_free(&run);
 }
 

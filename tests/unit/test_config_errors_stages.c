@@ -9,7 +9,6 @@
     "known here: place mode ssl workers offset share room interval_ms directory hosts tags api_key plugin name\n"
 
 static const struct config_case cases[] = {
-    {"no pipeline", "ack: sink\n", "1:1: error: there is no 'pipeline'; " SMALLEST},
     {"an empty pipeline", "pipeline: []\n", "1:11: error: the pipeline is empty; " SMALLEST},
     {"a pipeline without a value",
      "ack: sink\n"

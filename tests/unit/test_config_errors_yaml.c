@@ -3,11 +3,8 @@
 #include "config_cases.h"
 
 #define PIPELINE "pipeline: [{plugin: fake, place: p}]\n"
-#define SMALLEST "a smallest one is  pipeline: [{plugin: memory}, {plugin: fs, directory: /srv/batches}]\n"
 
 static const struct config_case cases[] = {
-    {"an empty file", "", "1:1: error: there is no 'pipeline'; " SMALLEST},
-    {"only a comment", "# nothing yet\n", "1:1: error: there is no 'pipeline'; " SMALLEST},
     {"a list at the top",
      "- a\n"
      "- b\n",
