@@ -102,12 +102,7 @@ static enum bfr_step admit_head(struct bfr_http_request *request)
 
 static enum bfr_step admit_memory(struct bfr_http_request *request)
 {
-    uint64_t first = BFR_REQUEST_STEP_BYTES;
-    if (!request->gate.chunked && request->gate.length < first)
-        first = request->gate.length;
-    if (request->test) // nothing of it is kept
-        first = 0;
-    if (!bfr_request_take_memory(request, first))
+    if (!request->test && !bfr_request_has_memory(request)) // nothing of a test is kept
         return BFR_STEP_STARVE;
     request->stage = BFR_AT_RIGHTS;
     return BFR_STEP_GO;

@@ -34,6 +34,7 @@ void bfr_body_fini(struct bfr_body *body)
 bool bfr_body_begin(struct bfr_body *body, bool discard)
 {
     body->kind = discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
+    body->foreseen_gzip = false;
     body->source_bytes = 0;
     body->stored_bytes = 0;
     body->crc = UINT32_MAX;
@@ -170,6 +171,21 @@ static enum bfr_refusal decide(struct bfr_body *body)
               take_bytes(body, waiting, evbuffer_get_length(waiting));
     evbuffer_free(waiting);
     return ok ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+}
+
+void bfr_body_foresee(struct bfr_body *body, struct evbuffer *next)
+{
+    uint8_t lead[2];
+    if (body->kind != BFR_BODY_UNDECIDED)
+        return;
+    size_t size = (size_t)evbuffer_copyout(body->bytes, lead, sizeof lead);
+    size += (size_t)evbuffer_copyout(next, lead + size, sizeof lead - size);
+    body->foreseen_gzip = size == sizeof lead && lead[0] == 0x1f && lead[1] == 0x8b;
+}
+
+bool bfr_body_may_be_plain(const struct bfr_body *body)
+{
+    return body->kind == BFR_BODY_PLAIN || (body->kind == BFR_BODY_UNDECIDED && !body->foreseen_gzip);
 }
 
 enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size)

@@ -25,6 +25,7 @@ enum bfr_body_kind {
 
 struct bfr_body {
     enum bfr_body_kind kind;
+    bool foreseen_gzip;     // UNDECIDED, but what waits to be taken begins like gzip
     struct evbuffer *bytes; // as stored
     uint64_t source_bytes;  // as received
     uint64_t stored_bytes;
@@ -46,6 +47,10 @@ void bfr_body_fini(struct bfr_body *body);
 
 bool bfr_body_begin(struct bfr_body *body, bool discard);
 void bfr_body_drop(struct bfr_body *body); // what begin and move made; harmless when there is nothing
+
+// `next` is what will be taken next: look ahead, so that memory for a compressor is asked only when one may be needed.
+void bfr_body_foresee(struct bfr_body *body, struct evbuffer *next);
+bool bfr_body_may_be_plain(const struct bfr_body *body);
 
 // Take the first `size` bytes of `from`.
 enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size);

@@ -9,22 +9,27 @@
 
 #include "bug.h"
 
+#define SMALL_BYTES UINT64_C(65536) // a rest of no more may overtake: it is gone soon
+
 struct bfr_budget {
     _Atomic uint64_t used;
     uint64_t limit;
+    uint64_t mark;
     atomic_uint holders;
+    atomic_int queued;
     atomic_bool starving; // somebody failed to take since the last wake
     pthread_mutex_t lock; // of the two below; taken only when somebody starved
     void (*wake)(void *arg);
     void *arg;
 };
 
-struct bfr_budget *bfr_budget_new(uint64_t limit, void (*wake)(void *arg), void *arg)
+struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)(void *arg), void *arg)
 {
     struct bfr_budget *budget = calloc(1, sizeof *budget);
     if (budget == NULL)
         return NULL;
     budget->limit = limit;
+    budget->mark = largest < limit ? limit - largest : 0;
     atomic_init(&budget->holders, 1);
     pthread_mutex_init(&budget->lock, NULL);
     budget->wake = wake;
@@ -45,23 +50,48 @@ void bfr_budget_release(struct bfr_budget *budget)
     free(budget);
 }
 
-static bool try_take(struct bfr_budget *budget, uint64_t bytes)
+// What may be taken when `used` is in use.
+static uint64_t grant(const struct bfr_budget *budget, struct bfr_want want, uint64_t used)
 {
-    uint64_t used = atomic_load(&budget->used);
-    do {
-        if (bytes > budget->limit || used > budget->limit - bytes)
-            return false;
-    } while (!atomic_compare_exchange_weak(&budget->used, &used, used + bytes));
-    return true;
+    if (used + want.step <= budget->mark)
+        return want.step;
+    if (used + want.rest > budget->limit)
+        return 0;
+    bool overtakes = !want.waited && want.rest > SMALL_BYTES && atomic_load(&budget->queued) > 0;
+    return overtakes ? 0 : want.rest;
 }
 
-bool bfr_budget_take(struct bfr_budget *budget, uint64_t bytes)
+static uint64_t try_take(struct bfr_budget *budget, struct bfr_want want)
 {
-    if (try_take(budget, bytes))
-        return true;
+    uint64_t used = atomic_load(&budget->used);
+    uint64_t bytes;
+    do
+        bytes = grant(budget, want, used);
+    while (bytes > 0 && !atomic_compare_exchange_weak(&budget->used, &used, used + bytes));
+    return bytes;
+}
+
+uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want)
+{
+    uint64_t bytes = try_take(budget, want);
+    if (bytes > 0)
+        return bytes;
     // Room given back between the failure and the mark would wake nobody: hence the second try.
     atomic_store(&budget->starving, true);
-    return try_take(budget, bytes);
+    return try_take(budget, want);
+}
+
+bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want)
+{
+    if (grant(budget, want, atomic_load(&budget->used)) > 0)
+        return true;
+    atomic_store(&budget->starving, true);
+    return grant(budget, want, atomic_load(&budget->used)) > 0;
+}
+
+void bfr_budget_queue(struct bfr_budget *budget, int change)
+{
+    bfr_must(atomic_fetch_add(&budget->queued, change) + change >= 0);
 }
 
 void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes)

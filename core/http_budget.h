@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// memory.budget: every body byte in RAM, from the head that announced it until the last holder of its batch lets go.
+// memory.budget: every body byte in RAM, from its arrival until the last holder of its batch lets go.
 // One counter for all loops, lock-free. Bodies outlive the server in queues, so the budget counts its users.
+//
+// Bodies that grow in small steps could share the budget out among them until none can be completed. So steps are given
+// only below a mark, and above it a body takes the whole rest it may need, or waits. The distance from the mark to the
+// limit is what the largest body needs: whatever partial bodies hold, there is room to complete one after the other.
 #ifndef BFR_CORE_HTTP_BUDGET_H
 #define BFR_CORE_HTTP_BUDGET_H
 
@@ -9,14 +13,26 @@
 
 struct bfr_budget;
 
-// One reference. `wake` is called when room came back that somebody had waited for. [any]
-struct bfr_budget *bfr_budget_new(uint64_t limit, void (*wake)(void *arg), void *arg);
+// What a body wants: a step now, or the rest that completes it. `rest` is at least `step`.
+struct bfr_want {
+    uint64_t step;
+    uint64_t rest;
+    bool waited; // it is one of those counted by bfr_budget_queue: nobody is before it
+};
+
+// One reference. `largest`: what one body may need in all. `wake` is called when room came back that somebody had waited
+// for. [any]
+struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)(void *arg), void *arg);
 void bfr_budget_retain(struct bfr_budget *budget);
 void bfr_budget_release(struct bfr_budget *budget); // NULL is allowed
 
-// All or nothing. A failure is remembered: the next give calls `wake`. [any]
-bool bfr_budget_take(struct bfr_budget *budget, uint64_t bytes);
+// The bytes taken: step, rest, or 0 for neither. A failure is remembered: the next give calls `wake`. [any]
+uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want);
+// Would take succeed now? A failure is remembered. [any]
+bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want);
 void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes);
+// So many more, or fewer, wait. Those that come later with a large body do not overtake them above the mark. [any]
+void bfr_budget_queue(struct bfr_budget *budget, int change);
 uint64_t bfr_budget_used(const struct bfr_budget *budget);
 
 // From now on `wake` is not called. Before the waker's memory goes.

@@ -41,10 +41,31 @@ uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint
 
 // ---- end ----
 
+void bfr_connection_starve(struct bfr_http_connection *connection)
+{
+    struct bfr_http_loop *loop = connection->loop;
+    bufferevent_disable(connection->bev, EV_READ);
+    if (connection->starved_on != NULL)
+        return;
+    connection->starved_on = connection->request->stage == BFR_AT_BODY ? &loop->starved : &loop->knocking;
+    TAILQ_INSERT_TAIL(connection->starved_on, connection, starved_link);
+    bfr_budget_queue(loop->shared->budget, 1);
+    connection->request->waited = true;
+    connection->paused_ns = bfr_shared_now(loop->shared);
+    bfr_connection_enter(connection, BFR_CONNECTION_STARVED,
+                         connection->paused_ns + loop->shared->setup.settings->memory.wait_ms * BFR_NS_PER_MS);
+    bfr_loop_hungry(loop);
+}
+
 void bfr_connection_unstarve(struct bfr_http_connection *connection)
 {
-    if (connection->phase == BFR_CONNECTION_STARVED)
-        TAILQ_REMOVE(&connection->loop->starved, connection, starved_link);
+    if (connection->starved_on == NULL)
+        return;
+    TAILQ_REMOVE(connection->starved_on, connection, starved_link);
+    connection->starved_on = NULL;
+    bfr_budget_queue(connection->loop->shared->budget, -1);
+    if (connection->request != NULL)
+        connection->request->waited = false;
 }
 
 // Below libevent's read callback the connection must survive until it returns.

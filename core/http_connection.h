@@ -15,6 +15,8 @@
 
 struct bfr_http_loop;
 
+TAILQ_HEAD(bfr_connections, bfr_http_connection);
+
 enum bfr_connection_phase {
     BFR_CONNECTION_NEWBORN = 1, // not known to evhttp yet
     BFR_CONNECTION_IDLE,        // between requests
@@ -31,6 +33,7 @@ enum bfr_connection_phase {
 struct bfr_http_connection {
     TAILQ_ENTRY(bfr_http_connection) link;
     TAILQ_ENTRY(bfr_http_connection) starved_link;
+    struct bfr_connections *starved_on; // the loop's list on which it waits for memory, or NULL
     struct bfr_http_loop *loop;
     struct bufferevent *bev;
     struct evhttp_connection *evcon;
@@ -48,13 +51,12 @@ struct bfr_http_connection {
     struct event timer;
     uint64_t deadline_ns; // of the present phase
     uint64_t armed_ns;    // when the timer will fire, at or before the deadline; 0 = not armed
-    uint64_t body_by_ns;  // of the body, which a pause for memory does not extend
+    uint64_t body_by_ns;  // of the body
+    uint64_t paused_ns;   // since when it is STARVED
     uint64_t linger_left; // bytes it may still send in LINGER
 
     struct bfr_http_request *request;
 };
-
-TAILQ_HEAD(bfr_connections, bfr_http_connection);
 
 // evhttp's bevcb; `arg` is the loop.
 struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg);
@@ -69,6 +71,7 @@ void bfr_connection_enter(struct bfr_http_connection *connection, enum bfr_conne
                           uint64_t deadline_ns);
 void bfr_connection_deadline(struct bfr_http_connection *connection, uint64_t deadline_ns); // in the same phase
 uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint64_t ms);   // so long from now
+void bfr_connection_starve(struct bfr_http_connection *connection);   // pause until the loop feeds it
 void bfr_connection_unstarve(struct bfr_http_connection *connection); // leave the list of those that wait for memory
 void bfr_connection_release(struct bfr_http_connection *connection);  // its request is decided: give back what it held
 void bfr_connection_settle(struct bfr_http_connection *connection);   // its reply is out

@@ -152,16 +152,6 @@ static void begin_body(struct bfr_http_connection *connection)
     bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
 }
 
-static void starve(struct bfr_http_connection *connection)
-{
-    bufferevent_disable(connection->bev, EV_READ);
-    if (connection->phase == BFR_CONNECTION_STARVED)
-        return;
-    TAILQ_INSERT_TAIL(&connection->loop->starved, connection, starved_link);
-    bfr_connection_enter(connection, BFR_CONNECTION_STARVED,
-                         bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->memory.wait_ms));
-}
-
 static void wait_for_answer(struct bfr_http_connection *connection)
 {
     bufferevent_disable(connection->bev, EV_READ);
@@ -180,7 +170,7 @@ static void obey(struct bfr_http_connection *connection, enum bfr_step step, boo
         wait_for_answer(connection);
         break;
     case BFR_STEP_STARVE:
-        starve(connection);
+        bfr_connection_starve(connection);
         break;
     case BFR_STEP_REPLY:
         reply(connection, whole);
@@ -272,6 +262,7 @@ static bool take_body(struct bfr_http_connection *connection)
     uint64_t size = evbuffer_get_length(connection->raw);
     if (size > request->gate.body_left)
         size = request->gate.body_left;
+    bfr_body_foresee(&request->body, connection->raw);
     step = bfr_ingest_grow(request, size);
     if (step != BFR_STEP_GO) {
         obey(connection, step, false);
@@ -337,6 +328,13 @@ void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *i
 
 // ---- waiting ----
 
+// The time for which we kept it waiting is not the client's.
+static void resume_body(struct bfr_http_connection *connection)
+{
+    connection->body_by_ns += bfr_shared_now(connection->loop->shared) - connection->paused_ns;
+    bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+}
+
 // Admission or a paused body goes on, or does not.
 static void go_on(struct bfr_http_connection *connection, enum bfr_step step, bool was_admitted)
 {
@@ -346,7 +344,7 @@ static void go_on(struct bfr_http_connection *connection, enum bfr_step step, bo
         bufferevent_enable(connection->bev, EV_READ);
         connection->more = true;
         if (was_admitted)
-            bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+            resume_body(connection);
         else
             begin_body(connection);
         work(connection);

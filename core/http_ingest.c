@@ -25,13 +25,8 @@ enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size)
         if (refusal != BFR_REFUSE_NONE)
             return bfr_request_refuse(request, refusal);
     }
-    uint64_t needed = next_reserve(request, wanted);
-    if (request->body.kind == BFR_BODY_PLAIN)
-        needed += BFR_BODY_COMPRESSOR_BYTES;
     request->growing = size;
-    if (needed > request->memory && !bfr_request_take_memory(request, needed - request->memory))
-        return BFR_STEP_STARVE;
-    return BFR_STEP_GO;
+    return bfr_request_take_memory(request, wanted) ? BFR_STEP_GO : BFR_STEP_STARVE;
 }
 
 // Compressing may have made it smaller than declared, or, for noise, a little larger.

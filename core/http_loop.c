@@ -184,11 +184,56 @@ static void open_mail(struct bfr_http_loop *loop, struct bfr_http_request *reque
     bfr_loop_recycle(loop, request);
 }
 
+// Memory also comes free without being given back: a queue's copy becomes one that can be evicted.
+#define HUNGER_US 20000
+
+void bfr_loop_hungry(struct bfr_http_loop *loop)
+{
+    static const struct timeval moment = {0, HUNGER_US};
+    if (!event_pending(loop->on_hunger, EV_TIMEOUT, NULL))
+        event_add(loop->on_hunger, &moment);
+}
+
+static bool is_small(const struct bfr_http_connection *connection)
+{
+    const struct bfr_gate *gate = &connection->request->gate;
+    return !gate->chunked && gate->length <= BFR_REQUEST_STEP_BYTES;
+}
+
+// Those that knock, oldest first. A small body does not wait behind a large one that does not fit.
+static void admit_knocking(struct bfr_http_loop *loop)
+{
+    bool large_wait = !TAILQ_EMPTY(&loop->starved);
+    struct bfr_http_connection *connection = TAILQ_FIRST(&loop->knocking);
+    while (connection != NULL) {
+        struct bfr_http_connection *next = TAILQ_NEXT(connection, starved_link);
+        bool small = is_small(connection);
+        if (small || !large_wait) {
+            bool fed = bfr_exchange_feed(connection);
+            if (!fed && small)
+                break;
+            large_wait |= !fed;
+        }
+        connection = next;
+    }
+}
+
+// Bodies already begun come first: each that ends gives back what it holds.
 static void feed_starved(struct bfr_http_loop *loop)
 {
     struct bfr_http_connection *oldest;
     while ((oldest = TAILQ_FIRST(&loop->starved)) != NULL && bfr_exchange_feed(oldest))
         ;
+    admit_knocking(loop);
+    if (!TAILQ_EMPTY(&loop->starved) || !TAILQ_EMPTY(&loop->knocking))
+        bfr_loop_hungry(loop);
+}
+
+static void on_hunger(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    feed_starved(arg);
 }
 
 static void on_mail(evutil_socket_t fd, short what, void *arg)
@@ -240,6 +285,7 @@ uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *share
     loop->shared = shared;
     TAILQ_INIT(&loop->all);
     TAILQ_INIT(&loop->starved);
+    TAILQ_INIT(&loop->knocking);
     uint32_t status = BFR_ENOMEM;
     if (!bfr_mailbox_open(&loop->mailbox)) {
         status = bfr_err_set(err, BFR_EFAIL, "cannot make an eventfd: %s", strerror(errno));
@@ -250,7 +296,9 @@ uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *share
         goto out;
     loop->on_mail = event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST, on_mail, loop);
     loop->on_steer = evtimer_new(loop->base, steer, loop);
-    if (loop->on_mail == NULL || loop->on_steer == NULL || event_add(loop->on_mail, NULL) != 0)
+    loop->on_hunger = evtimer_new(loop->base, on_hunger, loop);
+    if (loop->on_mail == NULL || loop->on_steer == NULL || loop->on_hunger == NULL ||
+        event_add(loop->on_mail, NULL) != 0)
         goto out;
     status = bfr_listeners_init(&loop->listeners, loop->http, loop->base, shared,
                                 shared->setup.settings->webhook.bind_count, err);
@@ -303,6 +351,8 @@ void bfr_loop_fini(struct bfr_http_loop *loop)
         event_free(loop->on_mail);
     if (loop->on_steer != NULL)
         event_free(loop->on_steer);
+    if (loop->on_hunger != NULL)
+        event_free(loop->on_hunger);
     if (loop->base != NULL)
         event_base_free(loop->base); // runs the finalizers of freed bufferevents, which close the descriptors
     bfr_mailbox_close(&loop->mailbox);

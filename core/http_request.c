@@ -25,19 +25,56 @@ enum bfr_refusal bfr_request_reserve(struct bfr_http_request *request, uint64_t 
     return room == BFR_ROOM_SHARE ? BFR_REFUSE_TENANT_SHARE : BFR_REFUSE_SPOOL_FULL;
 }
 
-// When memory is short, copies of bodies that queues can read back go first, a few bodies' worth at a time.
-static bool make_memory(struct bfr_http_request *request, uint64_t bytes)
+// What the body may need at the end: as declared, or the largest that is accepted.
+static uint64_t final_bytes(const struct bfr_http_request *request)
 {
-    return bfr_intake_evict(request->shared->setup.pipeline, 4 * bytes) > 0 &&
-           bfr_budget_take(request->shared->budget, bytes);
+    return request->gate.chunked ? request->shared->setup.max_payload_bytes : request->gate.length;
 }
 
-bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t bytes)
+static uint64_t round_up(uint64_t bytes)
 {
-    if (!bfr_budget_take(request->shared->budget, bytes) && !make_memory(request, bytes))
-        return false;
-    request->memory += bytes;
-    return true;
+    return (bytes + BFR_REQUEST_STEP_BYTES - 1) / BFR_REQUEST_STEP_BYTES * BFR_REQUEST_STEP_BYTES;
+}
+
+// To hold `source_bytes` of the body, and to hold all of it.
+static struct bfr_want want_memory(const struct bfr_http_request *request, uint64_t source_bytes)
+{
+    uint64_t compressor = bfr_body_may_be_plain(&request->body) ? BFR_BODY_COMPRESSOR_BYTES : 0;
+    uint64_t most = final_bytes(request);
+    uint64_t next = round_up(source_bytes);
+    struct bfr_want want = {.waited = request->waited};
+    want.rest = most + compressor - request->memory;
+    want.step = next < most ? next + compressor - request->memory : want.rest;
+    return want;
+}
+
+// Copies of bodies that queues can read back go first, a few bodies' worth at a time.
+static bool evict_copies(struct bfr_http_request *request, struct bfr_want want)
+{
+    return bfr_intake_evict(request->shared->setup.pipeline, 4 * want.rest) > 0;
+}
+
+bool bfr_request_has_memory(struct bfr_http_request *request)
+{
+    uint64_t most = final_bytes(request);
+    uint64_t step = most < BFR_REQUEST_STEP_BYTES ? most : BFR_REQUEST_STEP_BYTES;
+    struct bfr_want want = {.step = step, .rest = most, .waited = request->waited};
+    struct bfr_budget *budget = request->shared->budget;
+    return bfr_budget_has(budget, want) || (evict_copies(request, want) && bfr_budget_has(budget, want));
+}
+
+bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t source_bytes)
+{
+    struct bfr_budget *budget = request->shared->budget;
+    uint64_t compressor = bfr_body_may_be_plain(&request->body) ? BFR_BODY_COMPRESSOR_BYTES : 0;
+    if (source_bytes + compressor <= request->memory)
+        return true;
+    struct bfr_want want = want_memory(request, source_bytes);
+    uint64_t taken = bfr_budget_take(budget, want);
+    if (taken == 0 && evict_copies(request, want))
+        taken = bfr_budget_take(budget, want);
+    request->memory += taken;
+    return taken > 0;
 }
 
 void bfr_request_deliver(struct bfr_http_request *request)

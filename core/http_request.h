@@ -73,6 +73,7 @@ struct bfr_http_request {
 
     uint64_t room;    // reserved for the tenant in the pipeline, not submitted yet
     uint64_t memory;  // taken from the budget, not handed to a batch yet
+    bool waited;      // for memory, and goes on now: nobody is before it
     uint64_t growing; // bytes for which room was asked last
 
     atomic_int turn; // enum bfr_request_turn
@@ -90,9 +91,12 @@ struct bfr_http_request {
 enum bfr_step bfr_request_refuse(struct bfr_http_request *request, enum bfr_refusal refusal);
 enum bfr_step bfr_request_succeed(struct bfr_http_request *request, enum bfr_request_success success);
 
-// More room in the spool; more memory from the budget.
+// More room in the spool.
 enum bfr_refusal bfr_request_reserve(struct bfr_http_request *request, uint64_t bytes);
-bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t bytes);
+// Is there memory for a first step? Nothing is taken: who declares a body and sends nothing costs nothing.
+bool bfr_request_has_memory(struct bfr_http_request *request);
+// Memory for `source_bytes` of body, perhaps for more of it. False: none now.
+bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t source_bytes);
 
 // An answer may come from any thread while the call that asks for it has not returned. deliver, after the answer is stored
 // [any], and answered, after the call [loop], meet in one atomic exchange: exactly one of the two goes on.

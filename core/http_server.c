@@ -48,7 +48,8 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     shared->setup = *setup;
     pthread_mutex_init(&shared->lock, NULL);
     pthread_cond_init(&shared->deaf, NULL);
-    shared->budget = bfr_budget_new(setup->settings->memory.budget, nudge_all, server);
+    shared->budget = bfr_budget_new(setup->settings->memory.budget,
+                                    setup->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES, nudge_all, server);
     shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     return shared->budget != NULL && shared->sha256 != NULL;
 }

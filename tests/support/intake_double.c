@@ -28,10 +28,19 @@ void fake_intake_clear(struct bfr_pipeline *pipeline)
 uint64_t bfr_intake_evict(struct bfr_pipeline *pipeline, uint64_t bytes)
 {
     (void)bytes;
-    unsigned held = pipeline->evictable ? fake_intake_submitted(pipeline) : 0;
+    pthread_mutex_lock(&pipeline->lock);
+    unsigned held = pipeline->evictable ? pipeline->submitted : 0;
+    pthread_mutex_unlock(&pipeline->lock);
     if (held > 0)
         fake_intake_clear(pipeline);
     return held;
+}
+
+void fake_intake_may_evict(struct bfr_pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->evictable = true;
+    pthread_mutex_unlock(&pipeline->lock);
 }
 
 void fake_intake_fini(struct bfr_pipeline *pipeline)

@@ -49,6 +49,7 @@ struct bfr_auth {
 void fake_intake_init(struct bfr_pipeline *pipeline);
 void fake_intake_fini(struct bfr_pipeline *pipeline); // releases the batches
 void fake_intake_clear(struct bfr_pipeline *pipeline);
+void fake_intake_may_evict(struct bfr_pipeline *pipeline); // from now on the batches are copies that may be given up
 void fake_intake_await(struct bfr_pipeline *pipeline, unsigned submitted); // until so many were submitted
 unsigned fake_intake_submitted(struct bfr_pipeline *pipeline);
 // Take the one that waits, as a pipeline does before it answers: it cannot be abandoned any more.

@@ -152,7 +152,8 @@ static int set_up_patient_memory(void **state)
 {
     edge_set_up_idle(state);
     struct edge *f = *state;
-    f->settings.memory.budget = 300 * 1024;
+    f->settings.memory.budget = 1 << 20;
+    f->settings.webhook.max_payload_size = 205000;
     f->settings.webhook.threads = 1;
     f->settings.memory.wait_ms = 25000;
     edge_start(f);
@@ -165,20 +166,25 @@ static void test_a_paused_body_goes_on_when_memory_comes_back(void **state)
     size_t size;
     uint8_t *body = edge_gzip(200000, &size);
     int first = client_connect(f->port);
-    edge_send_head(first, size, EDGE_NAME);
-    client_send(first, body, size);
-    edge_expect(first, 200);
     int second = client_connect(f->port);
     int third = client_connect(f->port);
     edge_send_head(second, size, EDGE_NAME);
     client_send(second, body, 60000);
-    fake_auth_await(&f->auth, 2); // admitted, and now it wants more than there is
-    client_send(second, body + 60000, size - 60000);
-    edge_send_head(third, 64 * 1024, EDGE_NAME);
+    edge_await_figure(f, "\nbytefreezer_receiver_memory_used_bytes ", 64 * 1024);
+    for (int i = 0; i < 4; i++) {
+        edge_send_head(first, size, EDGE_NAME);
+        client_send(first, body, size);
+        edge_expect(first, 200);
+    }
+    edge_send_head(first, 60000, EDGE_NAME);
+    client_send(first, body, 60000);
+    edge_expect(first, 200);
+    client_send(second, body + 60000, size - 60000); // and now it wants more than there is
+    edge_send_head(third, size, EDGE_NAME);
     fake_intake_clear(&f->pipeline);
     edge_expect(second, 200);
     edge_assert_body(f->pipeline.batches[0], body, size);
-    fake_auth_await(&f->auth, 3); // the third was admitted at last
+    fake_auth_await(&f->auth, 7); // the third was admitted at last
     close(first);
     close(second);
     close(third);
