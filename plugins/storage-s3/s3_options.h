@@ -42,7 +42,7 @@ struct s3_options {
     uint32_t request_timeout_ms;
 };
 
-enum { S3_OPTION_COUNT = 30 };
+enum { S3_OPTION_COUNT = 34 };
 extern const struct bfr_option bfr_s3_option_table[S3_OPTION_COUNT];
 
 BFR_MUST_CHECK uint32_t bfr_s3_options_read(const struct bfr_host *host, struct s3_options *out, struct bfr_err *err);

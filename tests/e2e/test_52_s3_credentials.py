@@ -8,6 +8,7 @@ import pytest
 
 from support.outage import QUICK_RETRY
 from support.s3_fixtures import *  # noqa: F401,F403
+from support.s3_server import ACCESS_KEY, SECRET_KEY
 from support.sender import Sender, gzip_batch
 from support.token_endpoints import TokenEndpoints
 from support.wait import wait_until
@@ -132,13 +133,24 @@ def test_keys_of_a_machine_by_version_2_only(role_receiver, bucket, endpoints):
 
 
 def test_variables_of_the_platform_set_the_options(make_receiver, s3_store, bucket, endpoints):
-    """As AWS's platforms set them; an unset variable leaves the option empty."""
-    stage = s3_store.stage(bucket, use_iam_role=True, access_key="${AWS_ACCESS_KEY_ID:-}", secret_key="",
-                           container_credentials_uri="${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}",
-                           web_identity_token_file="${AWS_WEB_IDENTITY_TOKEN_FILE:-}", metadata_endpoint="")
+    """As AWS's platforms set them, without a word in the file."""
+    stage = s3_store.stage(bucket, use_iam_role=True, access_key="", secret_key="", metadata_endpoint="")
     receiver = make_receiver(pipeline=[{"plugin": "auth", "mode": "open"}, {"plugin": "memory"}, stage],
                              env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoints.url}/container"}).start()
     assert_stores(receiver, bucket, endpoints)
+
+
+def test_keys_of_the_environment_are_used_with_use_iam_role_alone(make_receiver, build, s3_store, bucket, tmp_path):
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    stage = s3_store.stage(bucket, use_iam_role=True, access_key="", secret_key="", metadata_endpoint="")
+    pipeline = [{"plugin": "auth", "mode": "open"}, {"plugin": "memory"}, stage]
+    receiver = make_receiver(pipeline=pipeline, env=keys).start()
+    assert_stores(receiver, bucket)
+    assert_no_secret(receiver, SECRET_KEY)
+    stage["use_iam_role"] = False
+    receiver.write_config({})
+    result = build.run("check", "--config", receiver.config_path, env=keys)
+    assert result.returncode == 78 and "use_iam_role" in result.stderr
 
 
 def test_keys_are_not_fetched_in_the_clear_from_elsewhere(role_receiver):

@@ -38,7 +38,8 @@ struct bfr_option {
     const char *name;     /* YAML key: [a-z][a-z0-9_]* */
     uint32_t type;        /* enum bfr_option_type */
     uint32_t flags;       /* BFR_OPTION_* */
-    const char *fallback; /* value when the key is absent; NULL: unset (config_has is false) */
+    const char *fallback; /* value when the key is absent; NULL: unset (config_has is false). In that of a PATH, or of a
+                             STRING without choices, the host replaces ${NAME:-text} from the environment */
     const char *min;      /* INTEGER, NUMBER, SIZE, DURATION: smallest value allowed; NULL: 0 */
     const char *max;      /* likewise the largest; NULL: no limit */
     const char *choices;  /* STRING: the allowed values, separated by '|'; NULL: any */

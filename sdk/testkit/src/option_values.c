@@ -166,17 +166,30 @@ static uint32_t set_value(struct bfr_fake_value *value, const char *text, struct
     return parse_value(value->option, text, value, err);
 }
 
+// A fallback as the host would make it of an empty environment: "${NAME:-text}" is "text". The result is to be freed.
+static char *expand_fallback(const char *fallback)
+{
+    size_t length = strlen(fallback);
+    const char *text = strstr(fallback, ":-");
+    if (strncmp(fallback, "${", 2) != 0 || text == NULL || fallback[length - 1] != '}')
+        return strdup(fallback);
+    return strndup(text + 2, length - (size_t)(text + 2 - fallback) - 1);
+}
+
 static uint32_t load_fallbacks(struct bfr_fake_values *out, struct bfr_err *err)
 {
     for (size_t i = 0; i < out->count; i++) {
         struct bfr_fake_value *value = &out->values[i];
-        const char *fallback = value->option->fallback;
+        char *fallback = value->option->fallback != NULL ? expand_fallback(value->option->fallback) : NULL;
+        if (fallback == NULL && value->option->fallback != NULL)
+            return bfr_err_set(err, BFR_ENOMEM, "out of memory");
         uint32_t status = set_value(value, fallback != NULL ? fallback : "", fallback != NULL ? err : NULL);
-        if (fallback != NULL && status != BFR_OK)
+        value->given = fallback != NULL;
+        free(fallback);
+        if (value->given && status != BFR_OK)
             return status;
         if (value->text == NULL)
             return bfr_err_set(err, BFR_ENOMEM, "out of memory");
-        value->given = fallback != NULL;
     }
     return BFR_OK;
 }
