@@ -12,6 +12,8 @@
 #include <bfr/text.h>
 
 #include "adopt_state.h"
+#include "disk_aside.h"
+#include "disk_room.h"
 #include "letter_file.h"
 
 #define NOTE_BYTES  UINT64_C(8192) // two files' blocks, beside the body
@@ -57,8 +59,9 @@ static bool has_room(struct disk_queue *queue, uint64_t bytes)
 {
     uint64_t share = (uint64_t)(queue->options.dlq_max_share * (double)queue->options.max_size_bytes);
     pthread_mutex_lock(&queue->mutex);
-    bool fits = queue->letters_bytes + bytes + NOTE_BYTES <= share &&
-                queue->free_bytes >= queue->options.min_free_bytes + bytes + NOTE_BYTES;
+    uint64_t files = bfr_disk_blocks(bytes) + NOTE_BYTES;
+    bool fits = queue->letters_bytes + files <= share && files <= bfr_disk_outside(queue) &&
+                queue->free_bytes >= queue->options.min_free_bytes + files;
     pthread_mutex_unlock(&queue->mutex);
     return fits;
 }
@@ -107,17 +110,6 @@ enum adopt_fate bfr_adopt_letter(struct adopt *adopt, const struct adopt_file *f
 
 // --- broken ones
 
-// What it takes counts from now on, as everything in quarantine does.
-static bool take_room(struct disk_queue *queue, uint64_t bytes)
-{
-    pthread_mutex_lock(&queue->mutex);
-    bool fits = queue->aside_bytes + bytes <= queue->options.max_size_bytes / ASIDE_SHARE;
-    if (fits)
-        queue->aside_bytes += bytes;
-    pthread_mutex_unlock(&queue->mutex);
-    return fits;
-}
-
 // For health.
 static void note_trouble(struct disk_queue *queue)
 {
@@ -145,7 +137,7 @@ enum adopt_fate bfr_adopt_aside(struct adopt *adopt, const struct adopt_file *fi
     char kept[NAME_MAX + 1], meta[NAME_MAX + 1], kept_meta[NAME_MAX + 1], place[ADOPT_PLACE_SIZE],
         path[ADOPT_PLACE_SIZE];
 
-    if (!take_room(queue, (uint64_t)file->info.st_blocks * 512))
+    if (!bfr_disk_aside_take(queue, (uint64_t)file->info.st_blocks * 512))
         return bfr_adopt_leave(adopt, tree, "it is broken, and quarantine is full");
     snprintf(kept, sizeof kept, "leftover-%016" PRIx64 "-%" PRIu64 "-%.180s",
              (uint64_t)queue->host->wall_ns(queue->host), adopt->aside_number++, tree->name);

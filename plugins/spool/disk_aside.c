@@ -14,6 +14,8 @@
 
 #include <bfr/text.h>
 
+#include "disk_room.h"
+
 #define COPY_BYTES  ((size_t)64 << 10)
 #define ASIDE_SHARE 16 // at most this part of the spool
 
@@ -33,10 +35,12 @@ static bool copy_range(const struct segment_file *file, uint64_t from, uint64_t 
     return good;
 }
 
-static bool has_room(struct disk_queue *queue, uint64_t bytes)
+bool bfr_disk_aside_take(struct disk_queue *queue, uint64_t bytes)
 {
+    bytes = bfr_disk_blocks(bytes);
     pthread_mutex_lock(&queue->mutex);
-    bool fits = queue->aside_bytes + bytes <= queue->options.max_size_bytes / ASIDE_SHARE;
+    bool fits =
+        queue->aside_bytes + bytes <= queue->options.max_size_bytes / ASIDE_SHARE && bytes <= bfr_disk_outside(queue);
     if (fits)
         queue->aside_bytes += bytes;
     pthread_mutex_unlock(&queue->mutex);
@@ -55,7 +59,7 @@ void bfr_disk_aside_bytes(struct disk_queue *queue, const struct segment_file *f
 {
     char name[64], path[320];
     snprintf(name, sizeof name, "%016" PRIx64 "-%" PRIu64 ".bin", file->id, from);
-    int fd = has_room(queue, to - from)
+    int fd = bfr_disk_aside_take(queue, to - from)
                  ? openat(queue->dir.quarantine, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
                  : -1;
     bool seen_before = fd < 0 && errno == EEXIST;

@@ -13,4 +13,7 @@ bool bfr_disk_aside_segment(struct disk_queue *queue, uint64_t id);
 // What is in there, in bytes. Start.
 uint64_t bfr_disk_aside_count(const struct disk_queue *queue);
 
+// May that much more be set aside? It counts from then on.
+bool bfr_disk_aside_take(struct disk_queue *queue, uint64_t bytes);
+
 #endif

@@ -107,6 +107,7 @@ static void place_group(struct disk_queue *queue, struct disk_group *group)
     }
     segment->file.end_bytes += group->bytes;
     segment->records += group->count;
+    bfr_disk_side_grow(queue, segment, group->entries, group->count);
     queue->writing_since_ns = 0;
     queue->writing_bytes = 0;
     queue->failing = false;

@@ -21,6 +21,8 @@
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define ROOT_NAME ".bfr"
 
+#define FIXED_FILES_BYTES UINT64_C(8192) // checkpoint, and the next one while it is written
+
 const struct disk_dir bfr_disk_dir_closed = {NULL, -1, -1, -1, -1, -1};
 
 static uint32_t refuse(struct bfr_err *err, const char *what, const char *path, const char *name)
@@ -164,6 +166,19 @@ uint64_t bfr_disk_dir_free(const struct disk_dir *dir, uint64_t *out_total)
         return 0;
     *out_total = (uint64_t)info.f_blocks * info.f_frsize;
     return (uint64_t)(geteuid() == 0 ? info.f_bfree : info.f_bavail) * info.f_frsize;
+}
+
+uint64_t bfr_disk_dir_bytes(const struct disk_dir *dir)
+{
+    const int parts[] = {dir->root, dir->segments, dir->letters, dir->quarantine};
+    uint64_t bytes = FIXED_FILES_BYTES;
+    struct stat info;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (fstat(parts[i], &info) == 0)
+            bytes += (uint64_t)info.st_blocks * 512;
+    if (stat(dir->path, &info) == 0)
+        bytes += (uint64_t)info.st_blocks * 512;
+    return bytes;
 }
 
 static bool write_all(int fd, const char *bytes, size_t size)

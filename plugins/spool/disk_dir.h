@@ -32,6 +32,9 @@ const char *bfr_disk_dir_doubtful(const struct disk_dir *dir);
 // Bytes that this process may still write to the file system; 0 when it does not say. *out_total: its size.
 uint64_t bfr_disk_dir_free(const struct disk_dir *dir, uint64_t *out_total);
 
+// What the directories themselves take, and the small files in the root that come and go.
+uint64_t bfr_disk_dir_bytes(const struct disk_dir *dir);
+
 // Write a whole file under a temporary name, sync it and rename it; the directory is the caller's to sync. False with errno.
 BFR_MUST_CHECK bool bfr_disk_dir_write(int directory, const char *name, const void *bytes, size_t size);
 // The whole file, a NUL behind it, or NULL with errno (EFBIG: more than `most`). Free it.

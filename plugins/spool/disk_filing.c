@@ -169,7 +169,8 @@ static bool has_room(struct disk_queue *queue, uint64_t bytes)
 {
     uint64_t share = (uint64_t)(queue->options.dlq_max_share * (double)queue->options.max_size_bytes);
     pthread_mutex_lock(&queue->mutex);
-    bool fits = queue->letters_bytes + bytes + NOTE_BYTES <= share;
+    uint64_t files = bfr_disk_blocks(bytes) + NOTE_BYTES;
+    bool fits = queue->letters_bytes + files <= share && files <= bfr_disk_outside(queue);
     pthread_mutex_unlock(&queue->mutex);
     if (!fits && !queue->letters_full)
         bfr_log(
@@ -240,7 +241,7 @@ static bool write_letter(struct disk_queue *queue, const struct disk_entry *entr
 static void leave_segment(struct disk_queue *queue, struct disk_entry *entry, uint64_t bytes)
 {
     struct disk_entry *chain = NULL;
-    uint64_t body_bytes = entry->body_bytes;
+    uint64_t body_bytes = entry->body_bytes, fixed_bytes = bfr_disk_dir_bytes(&queue->dir);
     pthread_mutex_lock(&queue->mutex);
     bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
     bfr_disk_share_remove(queue, entry->tenant, body_bytes);
@@ -248,6 +249,7 @@ static void leave_segment(struct disk_queue *queue, struct disk_entry *entry, ui
     queue->buried_batches++; // still one
     queue->buried_bytes += body_bytes;
     queue->letters_bytes += bytes;
+    queue->fixed_bytes = fixed_bytes;
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_entries_free(queue, chain);
 }

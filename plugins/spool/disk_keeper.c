@@ -11,7 +11,6 @@
 #include "disk_entry.h"
 #include "disk_letters.h"
 #include "disk_load.h"
-#include "disk_recent.h"
 #include "disk_reclaim.h"
 #include "disk_seen.h"
 
@@ -139,8 +138,9 @@ static void look_around(struct disk_queue *queue, uint64_t *next_ns)
     if (now_ns < *next_ns)
         return;
     *next_ns = now_ns + TURN_NS;
-    uint64_t free_bytes = bfr_disk_dir_free(&queue->dir, &total);
+    uint64_t free_bytes = bfr_disk_dir_free(&queue->dir, &total), fixed_bytes = bfr_disk_dir_bytes(&queue->dir);
     pthread_mutex_lock(&queue->mutex);
+    queue->fixed_bytes = fixed_bytes;
     bool wake = free_bytes > queue->free_bytes && queue->refused;
     queue->free_bytes = free_bytes;
     queue->refused &= !wake;
@@ -148,7 +148,6 @@ static void look_around(struct disk_queue *queue, uint64_t *next_ns)
     if (wake)
         queue->host->ready(queue->host);
     bfr_disk_letters_expire(queue);
-    bfr_disk_recent_cut(queue);
     bfr_disk_figures_update(queue);
 }
 
@@ -158,6 +157,7 @@ static bool turn(struct disk_queue *queue, uint64_t *next_ns)
     pthread_mutex_lock(&queue->work);
     bool more = count_one(queue);
     more |= bfr_disk_remove_one(queue);
+    more |= bfr_disk_spare_drop(queue);
     more |= index_one(queue);
     more |= bfr_disk_letters_file_one(queue);
     more |= bfr_disk_punch_one(queue);

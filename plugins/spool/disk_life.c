@@ -129,8 +129,7 @@ uint32_t bfr_disk_start(struct disk_queue *queue, struct bfr_err *err)
     if (status != BFR_OK)
         return status;
     warn_of_file_system(queue);
-    if (!bfr_recent_open(&queue->recent, queue->dir.root) || !bfr_recent_read(&queue->recent, NULL, NULL))
-        bfr_disk_recent_trouble(queue, errno);
+    bfr_disk_recent_open(queue);
     status = bfr_disk_recover(queue, err);
     if (status == BFR_OK)
         bfr_adopt_open(queue);

@@ -133,6 +133,15 @@ static bool open_file(struct disk_queue *queue, struct disk_segment *segment, bo
     return true;
 }
 
+// The index has just been written.
+static void count_index(struct disk_queue *queue, struct disk_segment *segment)
+{
+    uint64_t bytes = bfr_segment_file_bytes(queue->dir.segments, segment->file.id, "idx");
+    pthread_mutex_lock(&queue->mutex);
+    bfr_disk_side_indexed(queue, segment, bytes);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 bool bfr_disk_segment_read(struct disk_queue *queue, struct disk_segment *segment, bool newest, struct found *out,
                            bool *out_gone)
 {
@@ -155,6 +164,8 @@ bool bfr_disk_segment_read(struct disk_queue *queue, struct disk_segment *segmen
                 "segment", bfr_num((int64_t)segment->file.id).text, NULL);
     segment->indexed = !out->scanned || bfr_segment_index_write(&segment->file, queue->dir.segments, out);
     free(reading.doubled);
+    if (out->scanned)
+        count_index(queue, segment);
     return true;
 }
 
@@ -229,6 +240,7 @@ static bool count_segment(struct disk_queue *queue, struct disk_segment *segment
     queue->held_bytes += total.held_bytes;
     queue->buried_batches += total.buried_batches;
     queue->buried_bytes += total.buried_bytes;
+    bfr_disk_side_found(queue, segment, segment->file.marks_bytes, segment->index_bytes, found->count);
     for (size_t i = 0; i < found->tenant_count; i++)
         share_found(queue, found->tenants[i], by_tenant[i].held_bytes + by_tenant[i].buried_bytes);
     pthread_mutex_unlock(&queue->mutex);
@@ -447,6 +459,7 @@ void bfr_disk_segment_forget(struct disk_queue *queue, struct disk_segment *segm
     pthread_mutex_lock(&queue->mutex);
     list_remove(&segment->link);
     queue->segments_bytes -= segment->file.file_bytes - segment->punched_bytes;
+    bfr_disk_side_forget(queue, segment);
     queue->resident_segments -= segment->resident ? 1 : 0;
     bool wake = bfr_disk_room_returned(queue);
     pthread_mutex_unlock(&queue->mutex);
@@ -496,7 +509,9 @@ bool bfr_disk_segment_index(struct disk_queue *queue, struct disk_segment *segme
     good = good && segment->parked == 0; // those are not in RAM: the segment itself is the list
     pthread_mutex_unlock(&queue->mutex);
     segment->indexed = good && bfr_segment_index_write(&segment->file, queue->dir.segments, &found);
-    if (!segment->indexed)
+    if (segment->indexed)
+        count_index(queue, segment);
+    else
         segment->retry_at_ns = queue->host->monotonic_ns(queue->host) + AGAIN_AFTER_NS;
     bfr_found_free(&found);
     return segment->indexed;

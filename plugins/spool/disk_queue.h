@@ -70,7 +70,10 @@ struct disk_segment {
     uint64_t parked;          // of these: wanted only by consumers that are not configured, so not in RAM
     uint64_t settled_bytes;   // whole records, since the last punch
     uint64_t punched_bytes;
-    uint64_t records;     // sequence numbers given
+    uint64_t records;     // sequence numbers given, or, of one that was found, those that can still get marks
+    uint64_t index_bytes; // of its .idx, written or to be written
+    uint64_t marks_bytes; // likewise of its .done: what a settlement of all its records takes
+    uint64_t side_bytes;  // what these two count for in queue->side_bytes
     int64_t oldest_ns;    // received: of the oldest record when it was last loaded or written
     uint64_t retry_at_ns; // file work on it failed: not before then again
     struct list entries;  // struct disk_entry, by offset
@@ -164,11 +167,15 @@ struct disk_queue {
     int recent_error;          // likewise of recent.log
 
     // Room.
-    uint64_t reserved_bytes;
+    uint64_t reserved_bytes; // bodies on their way
+    uint64_t reserved_calls; // in how many steps they were reserved: each costs something beside its body
     uint64_t segments_bytes; // of all segment files, less what was punched
     uint64_t spares_bytes;
+    uint64_t side_bytes;    // marks and indexes, those to come for what is there too
     uint64_t letters_bytes; // files of letters
-    uint64_t aside_bytes;   // quarantine and recent.log
+    uint64_t aside_bytes;   // quarantine
+    uint64_t recent_bytes;  // recent.log
+    uint64_t fixed_bytes;   // directories and the like, as of the last look
     uint64_t free_bytes;    // of the file system, as of the last look
     bool refused;           // someone was sent away since room last came back
 

@@ -9,24 +9,39 @@
 
 #include "recent_log.h"
 
+#define RECENT_SHARE     16 // at most this part of the spool
+#define RECENT_BYTES_MIN (UINT64_C(64) << 10)
+
+// What it takes, for the books of room.
+static void count_bytes(struct disk_queue *queue)
+{
+    uint64_t bytes = bfr_recent_bytes(&queue->recent);
+    pthread_mutex_lock(&queue->mutex);
+    queue->recent_bytes = bytes;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void bfr_disk_recent_open(struct disk_queue *queue)
+{
+    // Two files of half the share each.
+    uint64_t most = queue->options.max_size_bytes / RECENT_SHARE / 2;
+    bfr_recent_limit(&queue->recent, queue->options.recent_max_entries,
+                     most > RECENT_BYTES_MIN ? most : RECENT_BYTES_MIN);
+    if (!bfr_recent_open(&queue->recent, queue->dir.root) || !bfr_recent_read(&queue->recent, NULL, NULL))
+        bfr_disk_recent_trouble(queue, errno);
+    count_bytes(queue);
+}
+
 void bfr_disk_recent_add(struct disk_queue *queue, const uint8_t *bytes, size_t size, size_t entries)
 {
     if (!bfr_recent_append(&queue->recent, bytes, size, entries))
         bfr_disk_recent_trouble(queue, errno);
+    count_bytes(queue);
 }
 
 void bfr_disk_recent_sync(struct disk_queue *queue)
 {
     if (!bfr_recent_sync(&queue->recent))
-        bfr_disk_recent_trouble(queue, errno);
-}
-
-void bfr_disk_recent_cut(struct disk_queue *queue)
-{
-    int64_t since_ns = queue->host->wall_ns(queue->host) - (int64_t)(queue->options.recent_window_ms * DISK_NS_PER_MS);
-    if (bfr_recent_entries(&queue->recent) <= 2 * queue->options.recent_max_entries)
-        return;
-    if (!bfr_recent_cut(&queue->recent, queue->options.recent_max_entries, since_ns))
         bfr_disk_recent_trouble(queue, errno);
 }
 

@@ -12,8 +12,8 @@ void bfr_disk_recent(void *self, void (*visit)(void *arg, const struct bfr_recen
 // Encoded entries of a group. Commit thread.
 void bfr_disk_recent_add(struct disk_queue *queue, const uint8_t *bytes, size_t size, size_t entries);
 void bfr_disk_recent_sync(struct disk_queue *queue);
-// Cut the file when it has grown to twice what is kept. Keeper.
-void bfr_disk_recent_cut(struct disk_queue *queue);
+// Open it, and learn how long it is. Start.
+void bfr_disk_recent_open(struct disk_queue *queue);
 // What went wrong; said once.
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error);
 // A record that recent.log may not have. Start.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <bfr/text.h>
 
@@ -33,7 +34,7 @@ static bool is_done(const struct disk_segment *segment, uint64_t now_ns)
 static uint64_t *spare_slot(struct disk_queue *queue, const struct disk_segment *segment)
 {
     if (segment->file.file_bytes != queue->options.segment_bytes || segment->punched_bytes > 0 || queue->refused ||
-        queue->keeper_stop)
+        queue->keeper_stop || bfr_disk_outside(queue) < queue->options.segment_bytes)
         return NULL;
     for (size_t i = 0; i < DISK_SPARES; i++)
         if (queue->spares[i] == 0)
@@ -90,6 +91,30 @@ bool bfr_disk_remove_one(struct disk_queue *queue)
         queue->free_bytes += segment->file.file_bytes - segment->punched_bytes; // until the next look
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_segment_forget(queue, segment);
+    return true;
+}
+
+// Spares are room for records, but not for what stands beside them.
+bool bfr_disk_spare_drop(struct disk_queue *queue)
+{
+    char name[SEGMENT_NAME_SIZE];
+    uint64_t id = 0;
+    pthread_mutex_lock(&queue->mutex);
+    if (queue->refused && bfr_disk_outside(queue) < queue->options.segment_bytes) {
+        for (size_t i = 0; i < DISK_SPARES && id == 0; i++) {
+            id = queue->spares[i];
+            queue->spares[i] = 0;
+        }
+    }
+    queue->spares_bytes -= id != 0 ? queue->options.segment_bytes : 0;
+    bool wake = id != 0 && bfr_disk_room_returned(queue);
+    pthread_mutex_unlock(&queue->mutex);
+    if (id == 0)
+        return false;
+    bfr_segment_name(id, "free", name);
+    (void)unlinkat(queue->dir.segments, name, 0);
+    if (wake)
+        queue->host->ready(queue->host);
     return true;
 }
 

@@ -19,6 +19,7 @@
 #include "disk_entry.h"
 #include "disk_letters.h"
 #include "disk_load.h"
+#include "disk_room.h"
 #include "disk_seen.h"
 
 #define CHECKPOINT_MAX 64
@@ -35,6 +36,8 @@ static bool add_segment(struct disk_queue *queue, uint64_t id, const struct stat
     segment->sealed = true;
     segment->punched_bytes = segment->file.file_bytes > allocated ? segment->file.file_bytes - allocated : 0;
     queue->segments_bytes += segment->file.file_bytes - segment->punched_bytes;
+    bfr_disk_side_found(queue, segment, bfr_segment_file_bytes(queue->dir.segments, id, "done"),
+                        bfr_segment_file_bytes(queue->dir.segments, id, "idx"), 0);
     struct list *place = queue->segments.prev;
     while (place != &queue->segments && LIST_OWNER(place, struct disk_segment, link)->file.id > id)
         place = place->prev;
@@ -161,7 +164,8 @@ uint32_t bfr_disk_recover(struct disk_queue *queue, struct bfr_err *err)
     if (status != BFR_OK)
         return status;
     remove_orphans(queue);
-    queue->aside_bytes = bfr_disk_aside_count(queue) + bfr_recent_bytes(&queue->recent);
+    queue->aside_bytes = bfr_disk_aside_count(queue);
+    queue->fixed_bytes = bfr_disk_dir_bytes(&queue->dir);
     if (!bfr_disk_letters_list(queue))
         return bfr_err_set(err, BFR_ENOMEM, "out of memory while listing the dead letters");
     choose_next_id(queue, highest);

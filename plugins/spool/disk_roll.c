@@ -19,7 +19,6 @@
 #define RETRY_AFTER_NS   (250 * DISK_NS_PER_MS)
 #define FILE_ALIGN       4096u
 #define CHECKPOINT_AHEAD 256
-#define MARKS_SHARE      256 // a marks file is given this part of its segment's size beforehand
 
 static const char *remedy_for(int error)
 {
@@ -89,13 +88,13 @@ static bool make_room(struct disk_queue *queue, uint64_t bytes, uint64_t out_ids
 {
     for (size_t i = 0; i < DISK_SPARES; i++) {
         out_ids[i] = 0;
-        if (bfr_disk_used(queue) + bytes <= queue->options.max_size_bytes || queue->spares[i] == 0)
+        if (bytes <= bfr_disk_outside(queue) || queue->spares[i] == 0)
             continue;
         out_ids[i] = queue->spares[i];
         queue->spares[i] = 0;
         queue->spares_bytes -= queue->options.segment_bytes;
     }
-    return bfr_disk_used(queue) + bytes <= queue->options.max_size_bytes;
+    return bytes <= bfr_disk_outside(queue);
 }
 
 static void unlink_spares(struct disk_queue *queue, const uint64_t ids[DISK_SPARES])
@@ -126,7 +125,7 @@ static bool choose(struct disk_queue *queue, uint64_t record_bytes, uint64_t *ou
         queue->spares[i] = 0;
     }
     if (*out_spare == 0)
-        fits = make_room(queue, bytes, dropped);
+        fits = make_room(queue, bytes + bfr_disk_new_side(bytes), dropped);
     pthread_mutex_unlock(&queue->mutex);
     unlink_spares(queue, dropped);
     *out_bytes = bytes;
@@ -141,6 +140,7 @@ static void install(struct disk_queue *queue, struct disk_segment *segment, bool
     pthread_mutex_lock(&queue->mutex);
     list_push_tail(&queue->segments, &segment->link);
     queue->segments_bytes += bytes;
+    bfr_disk_side_new(queue, segment);
     if (!recycled) // until the next look
         queue->free_bytes -= bytes < queue->free_bytes ? bytes : queue->free_bytes;
     queue->resident_segments++;

@@ -4,14 +4,36 @@
 #define BFR_SPOOL_DISK_ROOM_H
 
 #include "disk_queue.h"
+#include "marks.h"
 
 // The slots of the queue table.
 void bfr_disk_stats(void *self, struct bfr_queue_stats *out);
 uint32_t bfr_disk_reserve(void *self, const char *tenant, uint64_t bytes);
 void bfr_disk_release(void *self, const char *tenant, uint64_t bytes);
 
-// Everything that counts against the limit. The mutex is held in all of these.
+// A marks file is given this part of its segment's size beforehand.
+#define MARKS_SHARE 256
+
+// In whole blocks, as a file system counts.
+uint64_t bfr_disk_blocks(uint64_t bytes);
+// Marks and index of a segment of that size before anything is in it.
+uint64_t bfr_disk_new_side(uint64_t segment_bytes);
+
+// Everything that counts against the limit. The mutex is held in all that follow.
 uint64_t bfr_disk_used(const struct disk_queue *queue);
+// What the limit leaves beside that.
+uint64_t bfr_disk_outside(const struct disk_queue *queue);
+
+// What marks and index of a segment take, or will take: when it is made; when records are added to it; when it was found
+// with files of that size and `live` records to be settled; when its index was written; when it is gone.
+void bfr_disk_side_new(struct disk_queue *queue, struct disk_segment *segment);
+void bfr_disk_side_grow(struct disk_queue *queue, struct disk_segment *segment, struct disk_entry *const *entries,
+                        size_t count);
+void bfr_disk_side_found(struct disk_queue *queue, struct disk_segment *segment, uint64_t marks, uint64_t index,
+                         uint64_t live);
+void bfr_disk_side_indexed(struct disk_queue *queue, struct disk_segment *segment, uint64_t index);
+void bfr_disk_side_forget(struct disk_queue *queue, struct disk_segment *segment);
+
 // A reservation has become a record.
 void bfr_disk_room_consume(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes);
 // True when someone waits for room that has just come back: call host->ready once the mutex is free.

@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,9 @@
 
 #define NAMES_MAX      (RECENT_ENTRY_MAX - RECENT_HEAD_BYTES - 4)
 #define FILE_BYTES_MAX ((size_t)1 << 30)
+#define BLOCK_BYTES    UINT64_C(4096)
+
+#define RECENT_TMP_NAME "recent.tmp"
 
 static const uint8_t magic[4] = {'B', 'F', 'R', 'K'};
 
@@ -97,9 +101,14 @@ static size_t decode(const uint8_t *at, size_t left, struct bfr_recent *out)
     return size + 4;
 }
 
+static uint64_t blocks_of(uint64_t bytes)
+{
+    return (bytes + BLOCK_BYTES - 1) & ~(BLOCK_BYTES - 1);
+}
+
 void bfr_recent_init(struct recent_log *log)
 {
-    *log = (struct recent_log){.directory = -1, .fd = -1};
+    *log = (struct recent_log){.directory = -1, .fd = -1, .most_bytes = FILE_BYTES_MAX, .most_entries = UINT64_MAX};
     pthread_mutex_init(&log->mutex, NULL);
 }
 
@@ -107,6 +116,8 @@ bool bfr_recent_open(struct recent_log *log, int directory)
 {
     struct stat info;
     log->directory = directory;
+    if (fstatat(directory, RECENT_OLD_NAME, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        log->old_bytes = (uint64_t)info.st_size;
     log->fd = openat(directory, RECENT_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (log->fd < 0)
         return false;
@@ -117,6 +128,12 @@ bool bfr_recent_open(struct recent_log *log, int directory)
     close(log->fd);
     log->fd = -1;
     return false;
+}
+
+void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t most_bytes)
+{
+    log->most_entries = most_entries;
+    log->most_bytes = most_bytes;
 }
 
 void bfr_recent_close(struct recent_log *log)
@@ -144,10 +161,32 @@ static bool write_at(int fd, const uint8_t *bytes, size_t size, uint64_t offset)
     return true;
 }
 
+// A new file takes the place of recent.log, which takes that of recent.old. A crash between the two renames leaves none to
+// append to, and opening makes one. False with errno: all goes on in the old one. The mutex is held.
+static bool rotate(struct recent_log *log)
+{
+    int fd = openat(log->directory, RECENT_TMP_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    if (fdatasync(log->fd) != 0 || renameat(log->directory, RECENT_NAME, log->directory, RECENT_OLD_NAME) != 0 ||
+        renameat(log->directory, RECENT_TMP_NAME, log->directory, RECENT_NAME) != 0 || fsync(log->directory) != 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return false;
+    }
+    close(log->fd);
+    log->fd = fd;
+    log->old_bytes = log->bytes;
+    log->bytes = log->entries = 0;
+    return true;
+}
+
 bool bfr_recent_append(struct recent_log *log, const uint8_t *bytes, size_t size, size_t entries)
 {
     pthread_mutex_lock(&log->mutex);
-    bool good = log->fd >= 0 && write_at(log->fd, bytes, size, log->bytes);
+    bool full = log->entries + entries > log->most_entries || log->bytes + size > log->most_bytes;
+    bool good = log->fd >= 0 && (!full || log->bytes == 0 || rotate(log)) && write_at(log->fd, bytes, size, log->bytes);
     if (good) {
         log->bytes += size;
         log->entries += entries;
@@ -166,91 +205,45 @@ bool bfr_recent_sync(struct recent_log *log)
     return good;
 }
 
-uint64_t bfr_recent_entries(struct recent_log *log)
-{
-    pthread_mutex_lock(&log->mutex);
-    uint64_t entries = log->entries;
-    pthread_mutex_unlock(&log->mutex);
-    return entries;
-}
-
 uint64_t bfr_recent_bytes(struct recent_log *log)
 {
     pthread_mutex_lock(&log->mutex);
-    uint64_t bytes = log->bytes;
+    uint64_t bytes = blocks_of(log->bytes) + blocks_of(log->old_bytes);
     pthread_mutex_unlock(&log->mutex);
     return bytes;
 }
 
-bool bfr_recent_read(struct recent_log *log, void (*visit)(void *arg, const struct bfr_recent *recent), void *arg)
+// Every good entry of one file; false with errno. *out_entries: how many there are.
+static bool read_one(const struct recent_log *log, const char *name,
+                     void (*visit)(void *arg, const struct bfr_recent *recent), void *arg, uint64_t *out_entries)
 {
     size_t size = 0;
-    uint64_t entries = 0;
-    char *bytes = bfr_disk_dir_read(log->directory, RECENT_NAME, FILE_BYTES_MAX, &size);
+    char *bytes = bfr_disk_dir_read(log->directory, name, FILE_BYTES_MAX, &size);
+    *out_entries = 0;
     if (bytes == NULL)
         return errno == ENOENT;
     for (size_t at = 0; at < size;) {
         struct bfr_recent recent;
         size_t length = decode((const uint8_t *)bytes + at, size - at, &recent);
         if (length > 0) {
-            entries++;
+            *out_entries += 1;
             if (visit != NULL)
                 visit(arg, &recent);
         }
         at += length > 0 ? length : 1;
     }
     free(bytes);
-    pthread_mutex_lock(&log->mutex);
-    log->entries = entries;
-    pthread_mutex_unlock(&log->mutex);
     return true;
 }
 
-// Where the entries to be kept begin: behind the oldest ones that are too many or too old.
-static size_t find_cut(const uint8_t *bytes, size_t size, uint64_t entries, uint64_t most, int64_t since_ns,
-                       uint64_t *out_kept)
+bool bfr_recent_read(struct recent_log *log, void (*visit)(void *arg, const struct bfr_recent *recent), void *arg)
 {
-    struct bfr_recent recent;
-    size_t at = 0;
-    while (at < size) {
-        size_t length = decode(bytes + at, size - at, &recent);
-        if (length > 0 && entries <= most && recent.received_ns >= since_ns)
-            break;
-        entries -= length > 0 && entries > 0 ? 1 : 0;
-        at += length > 0 ? length : 1;
-    }
-    *out_kept = entries;
-    return at;
-}
-
-// The new file is in place: append to it from now on. The mutex is held.
-static bool adopt(struct recent_log *log, uint64_t bytes, uint64_t entries)
-{
-    int fd = openat(log->directory, RECENT_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
+    uint64_t old = 0, entries = 0;
+    bool good = read_one(log, RECENT_OLD_NAME, visit, arg, &old);
+    if (!read_one(log, RECENT_NAME, visit, arg, &entries) || !good)
         return false;
-    close(log->fd);
-    log->fd = fd;
-    log->bytes = bytes;
-    log->entries = entries;
-    log->dirty = false;
-    return true;
-}
-
-bool bfr_recent_cut(struct recent_log *log, uint64_t most, int64_t since_ns)
-{
-    size_t size = 0;
-    uint64_t kept = 0;
-    bool good = false;
-    // Appending waits meanwhile: tens of megabytes once in some hundred thousand batches.
     pthread_mutex_lock(&log->mutex);
-    char *bytes = log->fd < 0 ? NULL : bfr_disk_dir_read(log->directory, RECENT_NAME, FILE_BYTES_MAX, &size);
-    if (bytes != NULL) {
-        size_t cut = find_cut((const uint8_t *)bytes, size, log->entries, most, since_ns, &kept);
-        good = cut == 0 || (bfr_disk_dir_write(log->directory, RECENT_NAME, bytes + cut, size - cut) &&
-                            adopt(log, size - cut, kept));
-        free(bytes);
-    }
+    log->entries = entries;
     pthread_mutex_unlock(&log->mutex);
-    return good;
+    return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // recent.log, as FORMAT.md lays it out: keys and hashes of what was accepted lately. Appended by one thread without waiting
-// for the disk, synced now and then, cut to its newest entries by another. Knows no queue.
+// for the disk, synced now and then. When it is full it becomes recent.old, and what was there before is gone: that takes
+// no more space and no more time than two renames. Knows no queue.
 #ifndef BFR_SPOOL_RECENT_LOG_H
 #define BFR_SPOOL_RECENT_LOG_H
 
@@ -12,6 +13,7 @@
 #include <bfr/queue.h>
 
 #define RECENT_NAME       "recent.log"
+#define RECENT_OLD_NAME   "recent.old"
 #define RECENT_HEAD_BYTES 56u
 #define RECENT_ENTRY_MAX  (RECENT_HEAD_BYTES + 2 * (BFR_ID_MAX + 1) + BFR_FILENAME_MAX + 1 + 4)
 
@@ -21,25 +23,27 @@ struct recent_log {
     int fd;                // -1: not open
     uint64_t bytes;
     uint64_t entries;
-    bool dirty; // appended since the last sync
+    uint64_t old_bytes;                // of recent.old
+    uint64_t most_bytes, most_entries; // of one file
+    bool dirty;                        // appended since the last sync
 };
 
 void bfr_recent_init(struct recent_log *log);
 // Open or make it; false with errno (then there is none, and appending does nothing). `directory` outlives it.
 bool bfr_recent_open(struct recent_log *log, int directory);
 void bfr_recent_close(struct recent_log *log);
+// How large either file may grow. Before the first append.
+void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t most_bytes);
 
 // One entry of `batch` into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too long to be any sender's.
 size_t bfr_recent_encode(const struct bfr_batch *batch, uint8_t *out);
 // Encoded entries behind the others; false with errno.
 bool bfr_recent_append(struct recent_log *log, const uint8_t *bytes, size_t size, size_t entries);
 bool bfr_recent_sync(struct recent_log *log);
-uint64_t bfr_recent_entries(struct recent_log *log);
+// Of both files.
 uint64_t bfr_recent_bytes(struct recent_log *log);
 
 // Visit every good entry in order; false with errno. `visit` may be NULL: just count them.
 bool bfr_recent_read(struct recent_log *log, void (*visit)(void *arg, const struct bfr_recent *recent), void *arg);
-// Keep the newest `most` entries that were received since `since_ns`; false with errno: nothing has changed.
-bool bfr_recent_cut(struct recent_log *log, uint64_t most, int64_t since_ns);
 
 #endif

@@ -31,6 +31,14 @@ bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix)
     return *id != 0;
 }
 
+uint64_t bfr_segment_file_bytes(int directory, uint64_t id, const char *suffix)
+{
+    char name[SEGMENT_NAME_SIZE];
+    struct stat info;
+    bfr_segment_name(id, suffix, name);
+    return fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
+}
+
 // A file of that size, {id}.free: the recycled one, or a fresh one. -1 with errno. *out_id: under which id it stands.
 static int make_file(int directory, uint64_t id, uint64_t recycled, uint64_t file_bytes, uint64_t *out_id)
 {

@@ -108,7 +108,7 @@ def test_the_duplicate_memory_is_on_the_disk(lives):
     bodies = post_many(Sender(receiver.port), 10)
     drained(receiver)
     receiver.stop()
-    entries = read_recent(lives.directory / ".bfr/recent.log")
+    entries = read_recent(lives.directory / ".bfr")
     assert {key: digest for key, _, _, digest in entries} == {
         key: hashlib.sha256(body).digest() for key, body in bodies.items()}
     assert {key: size for key, size, _, _ in entries} == {key: len(body) for key, body in bodies.items()}

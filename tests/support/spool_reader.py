@@ -228,9 +228,14 @@ def read_index(path):
     return {"id": identity, "nonce": nonce, "end": end, "tenants": tenants, "sets": sets, "records": records}
 
 
-def read_recent(path):
-    """The entries of recent.log that check: (key, body_bytes, received_ns, sha256)."""
-    data, at, entries = pathlib.Path(path).read_bytes(), 0, []
+def read_recent(root):
+    """The entries of recent.old and recent.log that check: (key, body_bytes, received_ns, sha256)."""
+    paths = [pathlib.Path(root) / name for name in ("recent.old", "recent.log")]
+    return [entry for path in paths if path.exists() for entry in read_recent_file(path)]
+
+
+def read_recent_file(path):
+    data, at, entries = path.read_bytes(), 0, []
     while (at := data.find(b"BFRK", at)) >= 0 and at + 60 <= len(data):
         length, body_bytes, received_ns = struct.unpack_from("<IQq", data, at + 4)
         end = at + 56 + length
