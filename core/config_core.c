@@ -111,6 +111,26 @@ static const struct bfr_option webhook_options[] = {
      .help = "connections at one time"},
 };
 
+// Of the webhook and of the API alike.
+static const struct bfr_option tls_options[] = {
+    {.name = "certificate",
+     .type = BFR_OPTION_PATH,
+     .fallback = "",
+     .help = "PEM file with the certificate, then those between it and the root; empty = no TLS"},
+    {.name = "key", .type = BFR_OPTION_PATH, .fallback = "", .help = "PEM file with its private key, not encrypted"},
+    {.name = "client_ca",
+     .type = BFR_OPTION_PATH,
+     .fallback = "",
+     .help = "PEM file with the authorities of client certificates, which are required then"},
+};
+
+static const struct bfr_option proxy_options[] = {
+    {.name = "trusted",
+     .type = BFR_OPTION_LIST,
+     .fallback = "[]",
+     .help = "networks of balancers, each of whose connections must begin with a PROXY header"},
+};
+
 static const struct bfr_option server_options[] = {
     {.name = "bind",
      .type = BFR_OPTION_LIST,
@@ -182,6 +202,15 @@ static const struct bfr_option dedup_options[] = {
 };
 
 static const struct bfr_option metrics_options[] = {
+    {.name = "bind",
+     .type = BFR_OPTION_LIST,
+     .fallback = "[0.0.0.0]",
+     .help = "address or list of addresses of the metrics' own port"},
+    {.name = "port",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "0",
+     .max = "65535",
+     .help = "a port for /metrics alone; 0 = it is served on the API port only"},
     {.name = "tenant_labels",
      .type = BFR_OPTION_INTEGER,
      .fallback = "200",
@@ -199,12 +228,29 @@ const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {
     [BFR_CORE_APP] = SECTION("app", "the daemon itself", app_options),
     [BFR_CORE_LOGGING] = SECTION("logging", "log lines on standard error", logging_options),
     [BFR_CORE_WEBHOOK] = SECTION("webhook", "where batches arrive", webhook_options),
+    [BFR_CORE_WEBHOOK_TLS] = SECTION("webhook.tls", "TLS on the webhook port", tls_options),
+    [BFR_CORE_WEBHOOK_PROXY] =
+        SECTION("webhook.proxy_protocol", "client addresses told by balancers in front of the webhook", proxy_options),
     [BFR_CORE_SERVER] = SECTION("server", "API, metrics and dashboard", server_options),
+    [BFR_CORE_SERVER_TLS] = SECTION("server.tls", "TLS on the API port", tls_options),
     [BFR_CORE_MEMORY] = SECTION("memory", "bodies held in RAM", memory_options),
     [BFR_CORE_RETRY] = SECTION("retry", "when a sink fails", retry_options),
     [BFR_CORE_DEDUP] = SECTION("dedup", "recognising repeated batches", dedup_options),
     [BFR_CORE_METRICS] = SECTION("metrics", "figures for monitoring", metrics_options),
 };
+
+size_t bfr_core_children(const char *parent, const char *out[BFR_CORE_SECTIONS])
+{
+    size_t length = strlen(parent);
+    size_t count = 0;
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
+        const char *name = bfr_core_sections[s].name;
+        if (length > 0 && strncmp(name, parent, length) == 0 && name[length] == '.')
+            out[count++] = name + length + 1;
+    }
+    out[count] = NULL;
+    return count;
+}
 
 const char *bfr_core_section_of(const char *key)
 {
@@ -258,12 +304,25 @@ static void fill_webhook(const struct bfr_values *values, struct bfr_settings *o
     out->webhook.max_connections = (uint32_t)whole(values, "max_connections");
 }
 
+static void fill_tls(const struct bfr_values *values, struct bfr_tls_settings *out)
+{
+    out->certificate = bfr_values_string(values, "certificate");
+    out->key = bfr_values_string(values, "key");
+    out->client_ca = bfr_values_string(values, "client_ca");
+}
+
 void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings *out)
 {
     out->app.name = bfr_values_string(sections[BFR_CORE_APP], "name");
     out->logging.level = word_value(levels, bfr_values_string(sections[BFR_CORE_LOGGING], "level"));
     out->logging.format = word_value(formats, bfr_values_string(sections[BFR_CORE_LOGGING], "format"));
     fill_webhook(sections[BFR_CORE_WEBHOOK], out);
+    fill_tls(sections[BFR_CORE_WEBHOOK_TLS], &out->webhook.tls);
+    out->webhook.proxy_trusted =
+        bfr_values_list(sections[BFR_CORE_WEBHOOK_PROXY], "trusted", &out->webhook.proxy_trusted_count);
+    fill_tls(sections[BFR_CORE_SERVER_TLS], &out->server.tls);
+    out->metrics.bind = bfr_values_list(sections[BFR_CORE_METRICS], "bind", &out->metrics.bind_count);
+    out->metrics.port = (uint16_t)whole(sections[BFR_CORE_METRICS], "port");
     out->server.bind = bfr_values_list(sections[BFR_CORE_SERVER], "bind", &out->server.bind_count);
     out->server.api_port = (uint16_t)whole(sections[BFR_CORE_SERVER], "api_port");
     out->server.admin_token = bfr_values_string(sections[BFR_CORE_SERVER], "admin_token");

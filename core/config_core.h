@@ -13,15 +13,18 @@
 #include "config_values.h"
 
 struct bfr_core_section {
-    const char *name; // YAML key of the mapping; "" = the top level, always the first section
+    const char *name; // YAML key of the mapping, "a.b" when it lies in another; "" = the top level, the first section
     const char *help;
     const struct bfr_option *options;
     uint32_t count;
 };
 
-#define BFR_CORE_SECTIONS 9
+#define BFR_CORE_SECTIONS 12
 
 extern const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS];
+
+// The keys of the mappings that lie in `parent`, NULL-terminated; returns their number.
+size_t bfr_core_children(const char *parent, const char *out[BFR_CORE_SECTIONS]);
 
 // The section that has `key`; NULL when none or the top level has.
 const char *bfr_core_section_of(const char *key);
@@ -38,7 +41,10 @@ enum bfr_core_index {
     BFR_CORE_APP,
     BFR_CORE_LOGGING,
     BFR_CORE_WEBHOOK,
+    BFR_CORE_WEBHOOK_TLS, // behind the section in which they lie, as config_show.c prints them
+    BFR_CORE_WEBHOOK_PROXY,
     BFR_CORE_SERVER,
+    BFR_CORE_SERVER_TLS,
     BFR_CORE_MEMORY,
     BFR_CORE_RETRY,
     BFR_CORE_DEDUP,

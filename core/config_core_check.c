@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "config_cidr.h"
 #include "config_slots.h"
 #include "config_value.h"
 
@@ -78,6 +79,71 @@ static void check_threads(const struct bfr_values *webhook, struct bfr_diag *dia
                        bfr_quote(slot->text).text, THREADS_MAX);
 }
 
+static bool is_given(const struct bfr_slot *slot)
+{
+    return slot->text != NULL && slot->text[0] != '\0';
+}
+
+// Certificate and key go together. What is in the files is looked at when they are loaded.
+static void check_tls(const struct bfr_values *tls, const char *section, struct bfr_diag *diag)
+{
+    if (tls == NULL)
+        return;
+    const struct bfr_slot *certificate = bfr_values_slot(tls, "certificate");
+    const struct bfr_slot *key = bfr_values_slot(tls, "key");
+    const struct bfr_slot *client_ca = bfr_values_slot(tls, "client_ca");
+    if (is_given(certificate) && !is_given(key))
+        bfr_diag_error(diag, certificate->place, "%s.certificate: its private key is missing; name its file in %s.key",
+                       section, section);
+    if (is_given(key) && !is_given(certificate))
+        bfr_diag_error(diag, key->place, "%s.key: there is no certificate for it; name its file in %s.certificate",
+                       section, section);
+    if (is_given(client_ca) && !is_given(certificate) && !is_given(key))
+        bfr_diag_error(diag, client_ca->place,
+                       "%s.client_ca: client certificates need TLS; name %s.certificate and %s.key", section, section,
+                       section);
+}
+
+static void check_trusted(const struct bfr_values *proxy, struct bfr_diag *diag)
+{
+    if (proxy == NULL)
+        return;
+    const struct bfr_slot *slot = bfr_values_slot(proxy, "trusted");
+    for (size_t i = 0; i < slot->list_count; i++) {
+        struct bfr_cidr cidr;
+        const char *wrong = bfr_cidr_parse(slot->list[i], &cidr);
+        if (wrong == NULL && repeats(slot, i))
+            wrong = "is given twice; remove one";
+        if (wrong != NULL)
+            bfr_diag_error(diag, slot->place, "webhook.proxy_protocol.trusted: %s %s", bfr_quote(slot->list[i]).text,
+                           wrong);
+        else if (cidr.bits == 0 || (cidr.bits == 96 && cidr.address[10] == 0xff))
+            bfr_diag_warning(diag, slot->place,
+                             "webhook.proxy_protocol.trusted: %s lets everyone claim any address; name your balancers",
+                             bfr_quote(slot->list[i]).text);
+    }
+}
+
+static void check_metrics_port(const struct bfr_values *const *sections, struct bfr_diag *diag)
+{
+    if (sections[BFR_CORE_METRICS] == NULL)
+        return;
+    const struct bfr_slot *port = bfr_values_slot(sections[BFR_CORE_METRICS], "port");
+    static const struct {
+        enum bfr_core_index section;
+        const char *key;
+        const char *title;
+    } others[] = {{BFR_CORE_WEBHOOK, "port", "webhook.port"}, {BFR_CORE_SERVER, "api_port", "server.api_port"}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0] && port->integer != 0; i++) {
+        const struct bfr_values *values = sections[others[i].section];
+        const struct bfr_slot *other = values == NULL ? NULL : bfr_values_slot(values, others[i].key);
+        if (other != NULL && other->integer == port->integer)
+            bfr_diag_error(diag, place_of(port, other),
+                           "metrics.port and %s are both %" PRId64 "; give each a port of its own", others[i].title,
+                           port->integer);
+    }
+}
+
 static void check_ports(const struct bfr_values *webhook, const struct bfr_values *server, struct bfr_diag *diag)
 {
     if (webhook == NULL || server == NULL)
@@ -128,6 +194,11 @@ void bfr_core_check(const struct bfr_values *const *sections, struct bfr_diag *d
     check_plugin_dir(sections[BFR_CORE_TOP], diag);
     check_bind(sections[BFR_CORE_WEBHOOK], "webhook", diag);
     check_bind(sections[BFR_CORE_SERVER], "server", diag);
+    check_bind(sections[BFR_CORE_METRICS], "metrics", diag);
+    check_tls(sections[BFR_CORE_WEBHOOK_TLS], "webhook.tls", diag);
+    check_tls(sections[BFR_CORE_SERVER_TLS], "server.tls", diag);
+    check_trusted(sections[BFR_CORE_WEBHOOK_PROXY], diag);
+    check_metrics_port(sections, diag);
     check_threads(sections[BFR_CORE_WEBHOOK], diag);
     check_ports(sections[BFR_CORE_WEBHOOK], sections[BFR_CORE_SERVER], diag);
     check_payload(sections[BFR_CORE_WEBHOOK], sections[BFR_CORE_MEMORY], diag);

@@ -32,18 +32,34 @@ const char *bfr_env_get(const char *const *environment, const char *name)
     return NULL;
 }
 
+// The mapping under `key`, made when it is not there. NULL: memory is short, or `parent` is no mapping.
+static struct bfr_node *enter_map(struct bfr_arena *arena, struct bfr_node *parent, const char *key,
+                                  struct bfr_place place)
+{
+    if (parent->kind != BFR_NODE_MAP || key == NULL)
+        return NULL;
+    struct bfr_node *map = bfr_node_find(parent, key);
+    if (map != NULL && !bfr_node_is_null(map))
+        return map;
+    map = bfr_node_new(arena, BFR_NODE_MAP, place);
+    if (map == NULL)
+        return NULL;
+    bfr_node_put(parent, key, map);
+    return bfr_node_find(parent, key);
+}
+
 void bfr_env_put(struct bfr_arena *arena, struct bfr_node *root, const char *section, const char *key,
                  const char *source, const char *text)
 {
     struct bfr_place place = {source, 0, 0};
-    struct bfr_node *map = section[0] == '\0' ? root : bfr_node_find(root, section);
-    if (map == NULL || bfr_node_is_null(map)) {
-        map = bfr_node_new(arena, BFR_NODE_MAP, place);
-        if (map == NULL)
-            return;
-        bfr_node_put(root, section, map);
-        map = bfr_node_find(root, section);
+    struct bfr_node *map = root;
+    for (const char *at = section; map != NULL && *at != '\0';) {
+        size_t length = strcspn(at, ".");
+        map = enter_map(arena, map, bfr_arena_copy(arena, at, length), place);
+        at += at[length] == '.' ? length + 1 : length;
     }
+    if (map == NULL)
+        return;
     struct bfr_node *node = bfr_node_new(arena, BFR_NODE_SCALAR, place);
     if (map->kind != BFR_NODE_MAP || node == NULL) // a section that is no mapping is an error found later
         return;
@@ -84,7 +100,7 @@ const char *bfr_env_name(struct bfr_arena *arena, const char *section, const cha
 {
     char *name = bfr_arena_format(arena, BFR_ENV_PREFIX "%s%s%s", section, section[0] == '\0' ? "" : "_", key);
     for (char *at = name; at != NULL && *at != '\0'; at++)
-        *at = (char)toupper((unsigned char)*at);
+        *at = (char)(*at == '.' ? '_' : toupper((unsigned char)*at));
     return name;
 }
 

@@ -30,14 +30,16 @@ static const struct bfr_node *find_section(const struct bfr_node *root, const st
     *out_good = true;
     if (section->name[0] == '\0')
         return root;
-    const struct bfr_node *node = bfr_node_find(root, section->name);
+    // "a.b": an `a` that is no mapping is reported by the section of that name.
+    const struct bfr_node *node = bfr_node_path(root, section->name);
     if (node == NULL || node->kind == BFR_NODE_MAP || bfr_node_is_null(node))
         return node != NULL && node->kind == BFR_NODE_MAP ? node : NULL;
     *out_good = false;
     if (node->kind != BFR_NODE_BROKEN)
         bfr_diag_error(diag, node->place,
                        "%s: found %s where its keys should be; write them below it, for example  %s: %s", section->name,
-                       bfr_node_kind_name(node), section->options[0].name, section->options[0].fallback);
+                       bfr_node_kind_name(node), section->options[0].name,
+                       section->options[0].fallback[0] == '\0' ? "..." : section->options[0].fallback);
     return NULL;
 }
 
@@ -46,6 +48,8 @@ static struct bfr_values *check_section(const struct bfr_config *config, const s
 {
     bool top = section->name[0] == '\0';
     bool is_map = false;
+    const char *children[BFR_CORE_SECTIONS];
+    bfr_core_children(section->name, children);
     const struct bfr_node *map = find_section(root, section, diag, &is_map);
     const struct bfr_check check = {
         .diag = diag,
@@ -53,7 +57,7 @@ static struct bfr_values *check_section(const struct bfr_config *config, const s
         .separator = top ? "" : ".",
         .base_dir = config->base_dir,
         .environment = config->environment,
-        .reserved = top ? top_keys : NULL,
+        .reserved = top ? top_keys : children,
         .elsewhere = top ? bfr_core_section_of : NULL,
         .hints = top && config->legacy != NULL ? bfr_legacy_sections : NULL,
         .lenient = config->legacy != NULL,
@@ -196,6 +200,17 @@ const struct bfr_settings *bfr_config_settings(const struct bfr_config *config)
 const char *bfr_config_path(const struct bfr_config *config)
 {
     return config->path;
+}
+
+struct bfr_place bfr_config_place(const struct bfr_config *config, const char *section, const char *key)
+{
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
+        if (strcmp(bfr_core_sections[s].name, section) != 0)
+            continue;
+        const struct bfr_slot *slot = bfr_values_slot(config->sections[s], key);
+        return slot != NULL && slot->given ? slot->place : (struct bfr_place){config->path, 0, 0};
+    }
+    bfr_bug("no such section of the configuration");
 }
 
 size_t bfr_config_stage_count(const struct bfr_config *config)

@@ -45,6 +45,8 @@ void bfr_config_free(struct bfr_config *config); // wipes secrets; NULL is allow
 
 const struct bfr_settings *bfr_config_settings(const struct bfr_config *config);
 const char *bfr_config_path(const struct bfr_config *config);
+// Where a key of the core was given, for findings that come later than the check; `key` as in the section's table.
+struct bfr_place bfr_config_place(const struct bfr_config *config, const char *section, const char *key);
 size_t bfr_config_stage_count(const struct bfr_config *config);
 const struct bfr_stage_entry *bfr_config_stage(const struct bfr_config *config, size_t index);
 

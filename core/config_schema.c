@@ -200,6 +200,12 @@ static json_t *definitions(void)
                      "#/$defs/text", "map", "type", "object", "additionalProperties", "$ref", "#/$defs/text");
 }
 
+// The properties of the section in which section `name` lies; `inner` is the dot in the name.
+static json_t *properties_of(json_t *properties, const char *name, const char *inner)
+{
+    return json_object_get(json_object_getn(properties, name, (size_t)(inner - name)), "properties");
+}
+
 static json_t *root_schema(const struct bfr_plugin *const *plugins, size_t count)
 {
     json_t *root = object_schema("configuration of bytefreezer-receiver");
@@ -211,7 +217,10 @@ static json_t *root_schema(const struct bfr_plugin *const *plugins, size_t count
         const struct bfr_core_section *section = &bfr_core_sections[s];
         json_t *object = section->name[0] == '\0' ? json_incref(root) : object_schema(section->help);
         add_options(object, section->options, section->count, sizeof section->options[0]);
-        if (section->name[0] != '\0')
+        const char *inner = strchr(section->name, '.');
+        if (inner != NULL)
+            json_object_set(properties_of(properties, section->name, inner), inner + 1, object);
+        else if (section->name[0] != '\0')
             json_object_set(properties, section->name, object);
         json_decref(object);
     }

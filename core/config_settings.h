@@ -10,6 +10,13 @@
 
 enum bfr_ack_level { BFR_ACK_MEMORY = 1, BFR_ACK_DISK = 2, BFR_ACK_SINK = 3 };
 
+// Paths; all "" when there is no TLS.
+struct bfr_tls_settings {
+    const char *certificate;
+    const char *key;
+    const char *client_ca; // "" = client certificates are not asked for
+};
+
 struct bfr_settings {
     struct {
         const char *name;
@@ -29,12 +36,16 @@ struct bfr_settings {
         uint64_t idle_timeout_ms;
         uint64_t head_timeout_ms; // absolute, for a head
         uint32_t max_connections;
+        struct bfr_tls_settings tls;
+        const char *const *proxy_trusted; // networks, checked (config_cidr.h); none = no PROXY protocol
+        size_t proxy_trusted_count;
     } webhook;
     struct {
         const char *const *bind;
         size_t bind_count;
         uint16_t api_port;       // 0 as above
         const char *admin_token; // "" when there is none
+        struct bfr_tls_settings tls;
     } server;
     struct {
         uint64_t budget; // bytes
@@ -53,6 +64,9 @@ struct bfr_settings {
         uint32_t max_entries;
     } dedup;
     struct {
+        const char *const *bind;
+        size_t bind_count;
+        uint16_t port; // 0: no port of its own
         uint32_t tenant_labels;
     } metrics;
     const char *plugin_dir;

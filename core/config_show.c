@@ -133,9 +133,12 @@ uint32_t bfr_config_show(const struct bfr_config *config, FILE *stream, struct b
     }
     for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
         const char *name = bfr_core_sections[s].name;
-        if (name[0] != '\0')
+        const char *inner = strchr(name, '.');
+        if (inner != NULL)
+            fprintf(stream, "  %s:\n", inner + 1);
+        else if (name[0] != '\0')
             fprintf(stream, "%s:\n", name);
-        print_values(stream, config->sections[s], name[0] == '\0' ? "" : "  ");
+        print_values(stream, config->sections[s], inner != NULL ? "    " : name[0] == '\0' ? "" : "  ");
     }
     print_stages(stream, config, false);
     print_stages(stream, config, true);

@@ -43,6 +43,21 @@ struct bfr_node *bfr_node_find(const struct bfr_node *map, const char *key)
     return NULL;
 }
 
+const struct bfr_node *bfr_node_path(const struct bfr_node *map, const char *path)
+{
+    const struct bfr_node *node = map;
+    while (node != NULL && *path != '\0') {
+        size_t length = strcspn(path, ".");
+        const struct bfr_node *child = node->kind == BFR_NODE_MAP ? node->children : NULL;
+        while (child != NULL &&
+               (child->key == NULL || strncmp(child->key, path, length) != 0 || child->key[length] != '\0'))
+            child = child->next;
+        node = child;
+        path += path[length] == '.' ? length + 1 : length;
+    }
+    return node;
+}
+
 void bfr_node_append(struct bfr_node *parent, struct bfr_node *child)
 {
     if (parent->last == NULL)

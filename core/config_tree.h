@@ -42,6 +42,8 @@ struct bfr_node *bfr_tree_parse(struct bfr_arena *arena, const char *file, const
 
 struct bfr_node *bfr_node_new(struct bfr_arena *arena, enum bfr_node_kind kind, struct bfr_place place);
 struct bfr_node *bfr_node_find(const struct bfr_node *map, const char *key); // NULL when absent
+// The same along a path of keys, "a.b"; NULL also when one on the way is no mapping.
+const struct bfr_node *bfr_node_path(const struct bfr_node *map, const char *path);
 void bfr_node_append(struct bfr_node *parent, struct bfr_node *child);
 // Put `child` under `key`, in place of what is there.
 void bfr_node_put(struct bfr_node *map, const char *key, struct bfr_node *child);

@@ -18,11 +18,33 @@ static const struct config_case cases[] = {
      "1:1: error: unknown key 'api_port'; it belongs under 'server:'\n"},
     {"an unknown key with no near name", "retry: {colour: red}\n" PIPELINE,
      "1:9: error: retry: unknown key 'colour'; known here: initial max attempts probe_interval\n"},
-    {"a key that is planned but not there",
+    {"a certificate without its key",
      "webhook:\n"
-     "  tls: {certificate: a}\n" PIPELINE,
-     "2:3: error: webhook: unknown key 'tls'; known here: bind port threads max_payload_size read_timeout_seconds "
-     "write_timeout_seconds idle_timeout_seconds head_timeout max_connections\n"},
+     "  tls: {certificate: /a}\n" PIPELINE,
+     "2:22: error: webhook.tls.certificate: its private key is missing; name its file in webhook.tls.key\n"},
+    {"a key without its certificate", "server: {tls: {key: /a}}\n" PIPELINE,
+     "1:21: error: server.tls.key: there is no certificate for it; name its file in server.tls.certificate\n"},
+    {"client certificates without TLS", "webhook: {tls: {client_ca: /a}}\n" PIPELINE,
+     "1:28: error: webhook.tls.client_ca: client certificates need TLS; name webhook.tls.certificate and "
+     "webhook.tls.key\n"},
+    {"a misspelt key in a mapping within a section", "webhook: {tls: {certificat: /a}}\n" PIPELINE,
+     "1:17: error: webhook.tls: unknown key 'certificat'; did you mean 'certificate'?\n"},
+    {"a misspelt mapping within a section", "webhook: {tsl: {}}\n" PIPELINE,
+     "1:11: error: webhook: unknown key 'tsl'; did you mean 'tls'?\n"},
+    {"a text where a mapping within a section should be", "webhook: {tls: yes}\n" PIPELINE,
+     "1:16: error: webhook.tls: found a single value where its keys should be; write them below it, for example  "
+     "certificate: "
+     "...\n"},
+    {"a trusted network that is none", "webhook: {proxy_protocol: {trusted: [balancer]}}\n" PIPELINE,
+     "1:37: error: webhook.proxy_protocol.trusted: 'balancer' is not a network; write one like 10.0.0.0/8 or "
+     "2001:db8::/32\n"},
+    {"a trusted network with bits beyond its length", "webhook: {proxy_protocol: {trusted: 10.0.0.1/8}}\n" PIPELINE,
+     "1:37: error: webhook.proxy_protocol.trusted: '10.0.0.1/8' has address bits beyond its length; clear them, or "
+     "write a longer length\n"},
+    {"the metrics on the port of the webhook", "metrics: {port: 8080}\n" PIPELINE,
+     "1:17: error: metrics.port and webhook.port are both 8080; give each a port of its own\n"},
+    {"the metrics on the port of the API", "metrics: {port: 8081}\n" PIPELINE,
+     "1:17: error: metrics.port and server.api_port are both 8081; give each a port of its own\n"},
     {"swapped letters", "loggign: {level: info}\n" PIPELINE,
      "1:1: error: unknown key 'loggign'; did you mean 'logging'?\n"},
     {"a key in the wrong case", "webhook: {Port: 8080}\n" PIPELINE,
