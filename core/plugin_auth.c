@@ -213,6 +213,30 @@ bool bfr_auth_cancel(struct bfr_auth *auth, struct bfr_question *question)
     return open;
 }
 
+// The table of a stage that can be asked for its directory, or NULL.
+static const struct bfr_auth_vtable *directory_table(const struct bfr_auth *auth)
+{
+    return auth->stage != NULL && running(auth->stage) ? bfr_stage_auth(auth->stage) : NULL;
+}
+
+bool bfr_auth_directory(const struct bfr_auth *auth, struct bfr_directory *out)
+{
+    const struct bfr_auth_vtable *table = directory_table(auth);
+    *out = (struct bfr_directory){.size = sizeof *out};
+    return table != NULL && BFR_HAS_CALL(table, directory) && table->directory(bfr_stage_self(auth->stage), out);
+}
+
+bool bfr_auth_tenants(const struct bfr_auth *auth, const char *tenant, uint64_t skip,
+                      bool (*visit)(void *arg, const struct bfr_known_tenant *tenant), void *arg)
+{
+    const struct bfr_auth_vtable *table = directory_table(auth);
+    struct bfr_directory figures = {.size = sizeof figures};
+    if (table == NULL || !BFR_HAS_CALL(table, tenants) || !bfr_auth_directory(auth, &figures))
+        return false;
+    table->tenants(bfr_stage_self(auth->stage), tenant, skip, visit, arg);
+    return true;
+}
+
 struct bfr_auth *bfr_auth_new(struct bfr_stage *stage)
 {
     struct bfr_auth *auth = calloc(1, sizeof *auth);

@@ -31,4 +31,10 @@ uint32_t bfr_auth_ask(struct bfr_auth *auth, const struct bfr_request *request, 
 // that on_verdict takes. False: it ran already (or was never LATER). [loop]
 bool bfr_auth_cancel(struct bfr_auth *auth, struct bfr_question *question);
 
+// What the stage knows; false: there is no directory (no stage, mode open, not running). [any]
+bool bfr_auth_directory(const struct bfr_auth *auth, struct bfr_directory *out);
+// As the slot `tenants`; false likewise, and nothing is visited. [any]
+bool bfr_auth_tenants(const struct bfr_auth *auth, const char *tenant, uint64_t skip,
+                      bool (*visit)(void *arg, const struct bfr_known_tenant *tenant), void *arg);
+
 #endif

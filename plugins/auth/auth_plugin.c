@@ -37,6 +37,11 @@ static uint32_t read_roster(struct auth *auth, struct roster **out, struct bfr_e
     return status;
 }
 
+static void free_roster(struct live_item *item)
+{
+    bfr_roster_free((struct roster *)item);
+}
+
 static void destroy(void *self)
 {
     struct auth *auth = self;
@@ -55,7 +60,7 @@ static uint32_t build(struct auth *auth, struct bfr_err *err)
         return bfr_err_set(err, BFR_EFAIL, "OpenSSL offers no SHA-256; check the providers in openssl.cnf");
     uint32_t status = read_roster(auth, &roster, err);
     if (status == BFR_OK)
-        bfr_live_replace(&auth->live, roster);
+        bfr_live_replace(&auth->live, &roster->live);
     return status;
 }
 
@@ -69,7 +74,7 @@ static uint32_t create(const struct bfr_host *host, void **out_self, struct bfr_
     auth->host = host;
     auth->open = strcmp(host->config_string(host, "mode"), "open") == 0;
     auth->require_token = host->config_bool(host, "require_token");
-    bfr_live_init(&auth->live, NULL);
+    bfr_live_init(&auth->live, free_roster);
     if (!auth->open)
         status = build(auth, err);
     if (status == BFR_OK)
@@ -103,7 +108,7 @@ static uint32_t reload(void *self, struct bfr_err *err)
         return BFR_OK;
     uint32_t status = read_roster(auth, &roster, err);
     if (status == BFR_OK)
-        bfr_live_replace(&auth->live, roster);
+        bfr_live_replace(&auth->live, &roster->live);
     return status;
 }
 
@@ -114,7 +119,7 @@ static uint32_t authorize(void *self, const struct bfr_request *request, uint64_
 
     if (auth->open)
         return bfr_decide_allow(out, "");
-    const struct roster *roster = bfr_live_enter(&auth->live);
+    const struct roster *roster = (const struct roster *)bfr_live_enter(&auth->live);
     uint32_t decision = bfr_decide(roster, auth->require_token, auth->sha256, request, out);
     bfr_live_leave(&auth->live);
     return decision;

@@ -5,6 +5,7 @@
 #define BFR_AUTH_ROSTER_H
 
 #include "index.h"
+#include "live.h"
 
 #include <bfr/batch.h>
 
@@ -29,6 +30,7 @@ struct roster_dataset {
 };
 
 struct roster {
+    struct live_item live;
     struct roster_tenant *tenants;
     uint32_t tenant_count;
     struct roster_dataset *datasets;
@@ -37,7 +39,6 @@ struct roster {
     struct index by_name;   // -> tenants
     struct index by_set;    // -> datasets
     struct index by_token;  // -> tenants
-    struct roster *retired; // live.c
 };
 
 struct roster *bfr_roster_new(void); // NULL when memory is short

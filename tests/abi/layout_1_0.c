@@ -170,10 +170,35 @@ SLOT(bfr_verdict, retry_after_s, 12, 4);
 SLOT(bfr_verdict, account, 16, 65);
 SLOT(bfr_verdict, text, 81, 160);
 
-SIZE(bfr_auth_vtable, 24);
+SIZE(bfr_directory, 24);
+SLOT(bfr_directory, size, 0, 4);
+SLOT(bfr_directory, flags, 4, 4);
+SLOT(bfr_directory, tenants, 8, 8);
+SLOT(bfr_directory, datasets, 16, 8);
+
+SIZE(bfr_known_dataset, 32);
+SLOT(bfr_known_dataset, size, 0, 4);
+SLOT(bfr_known_dataset, reserved, 4, 4);
+SLOT(bfr_known_dataset, dataset, 8, 8);
+SLOT(bfr_known_dataset, name, 16, 8);
+SLOT(bfr_known_dataset, data_hint, 24, 8);
+
+SIZE(bfr_known_tenant, 48);
+SLOT(bfr_known_tenant, size, 0, 4);
+SLOT(bfr_known_tenant, flags, 4, 4);
+SLOT(bfr_known_tenant, account, 8, 8);
+SLOT(bfr_known_tenant, tenant, 16, 8);
+SLOT(bfr_known_tenant, name, 24, 8);
+SLOT(bfr_known_tenant, dataset_count, 32, 4);
+SLOT(bfr_known_tenant, reserved, 36, 4);
+SLOT(bfr_known_tenant, datasets, 40, 8);
+
+SIZE(bfr_auth_vtable, 40);
 SLOT(bfr_auth_vtable, size, 0, 4);
 SLOT(bfr_auth_vtable, authorize, 8, 8);
 SLOT(bfr_auth_vtable, cancel, 16, 8);
+SLOT(bfr_auth_vtable, directory, 24, 8);
+SLOT(bfr_auth_vtable, tenants, 32, 8);
 
 // bfr/sink.h
 SIZE(bfr_sink_vtable, 24);

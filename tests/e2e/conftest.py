@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
+from support.control_stand_in import ControlStandIn  # noqa: E402
 from support.receiver import Build, Receiver  # noqa: E402
 from support.sender import Sender  # noqa: E402
 
@@ -70,3 +71,12 @@ def receiver(make_receiver):
 @pytest.fixture
 def sender(receiver):
     return Sender(receiver.port)
+
+
+@pytest.fixture
+def control():
+    """A stand-in of the control service. What it was sent must have been right."""
+    stand_in = ControlStandIn()
+    yield stand_in
+    stand_in.close()
+    assert not stand_in.violations, stand_in.violations[:10]

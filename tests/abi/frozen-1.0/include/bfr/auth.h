@@ -42,13 +42,47 @@ enum bfr_deny {
 };
 
 struct bfr_verdict {
-    uint32_t size;     /* sizeof(struct bfr_verdict); set by who makes the struct */
-    uint32_t decision; /* enum bfr_decision, never BFR_LATER */
-    uint32_t deny;     /* enum bfr_deny, with BFR_DENY */
-    uint32_t retry_after_s; /* with BFR_UNKNOWN: a hint for the sender; 0 = the host decides */
+    uint32_t size;                /* sizeof(struct bfr_verdict); set by who makes the struct */
+    uint32_t decision;            /* enum bfr_decision, never BFR_LATER */
+    uint32_t deny;                /* enum bfr_deny, with BFR_DENY */
+    uint32_t retry_after_s;       /* with BFR_UNKNOWN: a hint for the sender; 0 = the host decides */
     char account[BFR_ID_MAX + 1]; /* with BFR_ALLOW: filled by the plugin; may be empty */
-    char text[160];    /* with DENY and UNKNOWN: one line for the log, never shown to the sender, no secret */
+    char text[160]; /* with DENY and UNKNOWN: one line for the log, never shown to the sender, no secret */
 };
+
+/* What the stage knows, in figures. */
+struct bfr_directory {
+    uint32_t size;     /* set by the caller: sizeof(struct bfr_directory) */
+    uint32_t flags;    /* BFR_DIRECTORY_* */
+    uint64_t tenants;  /* active ones */
+    uint64_t datasets; /* active ones */
+};
+
+/* There is a directory: questions about what is in it can be answered. Clear: none has been got yet. */
+#define BFR_DIRECTORY_LOADED UINT32_C(1)
+
+struct bfr_known_dataset {
+    uint32_t size; /* sizeof(struct bfr_known_dataset) */
+    uint32_t reserved;
+    const char *dataset;
+    const char *name;      /* for people; the id when there is no other */
+    const char *data_hint; /* "" when unknown */
+};
+
+/* One tenant. Strings are UTF-8, never NULL, and live as long as the call of `visit`. */
+struct bfr_known_tenant {
+    uint32_t size;  /* sizeof(struct bfr_known_tenant) */
+    uint32_t flags; /* BFR_KNOWN_* */
+    const char *account;
+    const char *tenant;
+    const char *name; /* for people; the id when there is no other */
+    uint32_t dataset_count;
+    uint32_t reserved;
+    const struct bfr_known_dataset *const *datasets; /* the active ones; empty with BFR_KNOWN_ALL_DATASETS */
+};
+
+#define BFR_KNOWN_HAS_TOKEN    UINT32_C(1) /* it has a token of its own */
+#define BFR_KNOWN_ALL_DATASETS UINT32_C(2) /* any dataset is accepted */
 
 struct bfr_auth_vtable {
     uint32_t size; /* sizeof(struct bfr_auth_vtable) */
@@ -61,6 +95,16 @@ struct bfr_auth_vtable {
     /* The sender is gone: nobody waits for this ticket any more. A verdict that comes all the same is ignored. May be
      * NULL. [loop, started] */
     void (*cancel)(void *self, uint64_t ticket);
+
+    /* How much does the stage know? Cheap, never blocks. May be NULL: then there is no directory (mode open). Returns false
+     * likewise. [any, started] */
+    bool (*directory)(void *self, struct bfr_directory *out);
+
+    /* Visit the active tenants in an order that stays while the directory does: the one with the id `tenant`, or all when it
+     * is NULL, leaving out the first `skip`. All are from one moment. `visit` returns false to stop, and must not block. May
+     * be NULL. [any, started] */
+    void (*tenants)(void *self, const char *tenant, uint64_t skip,
+                    bool (*visit)(void *arg, const struct bfr_known_tenant *tenant), void *arg);
 };
 
 #ifdef __cplusplus
