@@ -13,6 +13,7 @@
 
 #include "bug.h"
 #include "http_exchange.h"
+#include "pipe_pump.h"
 
 // A listener that is paused, or never runs dry, must not hold up the stop.
 #define CLOSE_WAIT_NS BFR_NS_PER_S
@@ -314,7 +315,12 @@ static void *run(void *arg)
 {
     struct bfr_http_loop *loop = arg;
     bfr_listeners_adopt(&loop->listeners);
-    event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    // One turn serves all connections that are ready; what they hand in wakes a pump once, at the turn's end.
+    do {
+        bfr_pump_hold();
+        event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+        bfr_pump_let_go();
+    } while (!event_base_got_break(loop->base));
     return NULL;
 }
 

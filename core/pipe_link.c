@@ -57,10 +57,14 @@ static bool inbox_has_news(struct bfr_link *link)
 
 void bfr_link_target_ready(struct bfr_link *link)
 {
+    // A link that was not refused anything has nothing to try again. One that is being refused right now sees the news
+    // before its turn ends.
     pthread_mutex_lock(&link->lock);
     link->target_ready = true;
+    bool waits = link->blocked;
     pthread_mutex_unlock(&link->lock);
-    link->set.wake(link->set.wake_arg);
+    if (waits)
+        link->set.wake(link->set.wake_arg);
 }
 
 void bfr_link_source_ready(struct bfr_link *link)

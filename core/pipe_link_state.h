@@ -36,11 +36,11 @@ struct bfr_link {
     uint64_t probe_at_ns;
     uint64_t blocked_until_ns;
     uint32_t streak; // failures of a queue since its last success
-    bool blocked;    // the target refused a put: wait for ready, a completion or blocked_until_ns
     bool probing;    // a probe is in flight
 
     // Read by others.
     _Atomic uint64_t silent_since_ns; // the target has had something to answer since then, and has not; 0: nothing
+    atomic_bool blocked;              // the target refused a put: wait for ready, a completion or blocked_until_ns
     atomic_size_t in_flight;
     atomic_bool open;
     atomic_bool fatal;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pump's thread. Holds its lock only to look at its flags, never during a turn. A wake-up costs a signal only when
-// the pump sleeps: while it works, the flag is enough, so a burst of completions wakes it once.
+// A pump's thread. No lock: one word says whether it works, has news, or sleeps, and a semaphore wakes it. A wake-up costs a
+// system call only when the pump sleeps, so a burst of completions wakes it once. (A condition variable costs two calls
+// more for each sleep: glibc takes its mutex back as if it were contended.)
 #include "pipe_pump.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +15,41 @@
 
 #include "pipe_wait.h"
 
+#define HELD_MAX 16
+
+enum pump_state {
+    PUMP_WORKS = 1, // looks at the word again before it sleeps
+    PUMP_WOKEN,     // has something to do
+    PUMP_SLEEPS
+};
+
 struct bfr_pump {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    atomic_int state;
+    atomic_bool stopping;
+    sem_t alarm;
     pthread_t thread;
     const struct bfr_clock *clock;
     uint64_t (*turn)(void *arg);
     void *arg;
     char name[16];
-    bool running, asleep, woken, stopping;
+    bool running;
 };
+
+// What this thread keeps back between hold and let_go: each has news already and only has to be roused.
+static _Thread_local struct {
+    bool holding;
+    unsigned count;
+    struct bfr_pump *pumps[HELD_MAX];
+} held;
 
 struct bfr_pump *bfr_pump_new(const char *name, const struct bfr_clock *clock, uint64_t (*turn)(void *arg), void *arg)
 {
     struct bfr_pump *pump = calloc(1, sizeof *pump);
     if (pump == NULL)
         return NULL;
-    pthread_mutex_init(&pump->lock, NULL);
-    bfr_cond_init(&pump->changed);
+    sem_init(&pump->alarm, 0, 0);
+    atomic_init(&pump->state, PUMP_WOKEN);
+    atomic_init(&pump->stopping, false);
     pump->clock = clock;
     pump->turn = turn;
     pump->arg = arg;
@@ -38,25 +57,31 @@ struct bfr_pump *bfr_pump_new(const char *name, const struct bfr_clock *clock, u
     return pump;
 }
 
+// Returns early for any reason: the caller looks again. An alarm that comes after the time was up rouses the next sleep.
+static void pump_sleep(struct bfr_pump *pump, uint64_t due)
+{
+    int works = PUMP_WORKS;
+    if (!atomic_compare_exchange_strong(&pump->state, &works, PUMP_SLEEPS))
+        return;
+    bfr_sem_wait_until(&pump->alarm, pump->clock, due);
+    int sleeps = PUMP_SLEEPS;
+    atomic_compare_exchange_strong(&pump->state, &sleeps, PUMP_WORKS);
+}
+
 static void *pump_run(void *arg)
 {
     struct bfr_pump *pump = arg;
-    uint64_t due = 0;
+    uint64_t due = UINT64_MAX;
     pthread_setname_np(pthread_self(), pump->name);
-    pthread_mutex_lock(&pump->lock);
-    while (!pump->stopping) {
-        if (!pump->woken && bfr_clock_now(pump->clock) < due) {
-            pump->asleep = true;
-            bfr_cond_wait_until(&pump->changed, &pump->lock, pump->clock, due);
-            pump->asleep = false;
+    while (!atomic_load(&pump->stopping)) {
+        if (atomic_load(&pump->state) != PUMP_WOKEN && bfr_clock_now(pump->clock) < due) {
+            pump_sleep(pump, due);
             continue;
         }
-        pump->woken = false;
-        pthread_mutex_unlock(&pump->lock);
+        // An exchange, not a store: what was written before the wake-up must be seen in the turn.
+        atomic_exchange(&pump->state, PUMP_WORKS);
         due = pump->turn(pump->arg);
-        pthread_mutex_lock(&pump->lock);
     }
-    pthread_mutex_unlock(&pump->lock);
     return NULL;
 }
 
@@ -77,23 +102,33 @@ uint32_t bfr_pump_start(struct bfr_pump *pump, struct bfr_err *err)
 
 void bfr_pump_wake(struct bfr_pump *pump)
 {
-    pthread_mutex_lock(&pump->lock);
-    pump->woken = true;
-    bool signal_it = pump->asleep;
-    pump->asleep = false; // one signal is enough
-    pthread_mutex_unlock(&pump->lock);
-    if (signal_it)
-        pthread_cond_signal(&pump->changed);
+    if (atomic_exchange(&pump->state, PUMP_WOKEN) != PUMP_SLEEPS)
+        return; // it will look, or another wake-up rouses it
+    if (held.holding && held.count < HELD_MAX)
+        held.pumps[held.count++] = pump;
+    else
+        sem_post(&pump->alarm);
+}
+
+void bfr_pump_hold(void)
+{
+    held.holding = true;
+}
+
+void bfr_pump_let_go(void)
+{
+    for (unsigned i = 0; i < held.count; i++)
+        sem_post(&held.pumps[i]->alarm);
+    held.count = 0;
+    held.holding = false;
 }
 
 void bfr_pump_stop(struct bfr_pump *pump)
 {
     if (!pump->running)
         return;
-    pthread_mutex_lock(&pump->lock);
-    pump->stopping = true;
-    pthread_mutex_unlock(&pump->lock);
-    pthread_cond_signal(&pump->changed);
+    atomic_store(&pump->stopping, true);
+    sem_post(&pump->alarm); // whoever has woken it may be holding the alarm back
     pthread_join(pump->thread, NULL);
     pump->running = false;
 }
@@ -102,7 +137,6 @@ void bfr_pump_free(struct bfr_pump *pump)
 {
     if (pump == NULL)
         return;
-    pthread_cond_destroy(&pump->changed);
-    pthread_mutex_destroy(&pump->lock);
+    sem_destroy(&pump->alarm);
     free(pump);
 }

@@ -69,6 +69,38 @@ static void test_every_wake_up_is_followed_by_a_turn_that_sees_its_cause(void **
     finish(&work);
 }
 
+static void test_held_wake_ups_rouse_the_pump_when_they_are_let_go(void **state)
+{
+    struct work work = {.pause_ns = UINT64_MAX};
+    (void)state;
+    start(&work);
+    for (uint64_t i = 1; i <= 5000; i++) {
+        bfr_pump_hold();
+        atomic_store(&work.wanted, i);
+        bfr_pump_wake(work.pump);
+        bfr_pump_wake(work.pump);
+        bfr_pump_let_go();
+        while (atomic_load(&work.done) < i)
+            sched_yield(); // a lost wake-up hangs here
+    }
+    assert_true(atomic_load(&work.turns) <= 10001);
+    finish(&work);
+}
+
+static void test_stop_does_not_wait_for_wake_ups_that_are_held(void **state)
+{
+    struct work work = {.pause_ns = UINT64_MAX};
+    (void)state;
+    start(&work);
+    while (atomic_load(&work.turns) < 1)
+        sched_yield();
+    bfr_pump_hold();
+    bfr_pump_wake(work.pump);
+    bfr_pump_stop(work.pump);
+    bfr_pump_let_go();
+    bfr_pump_free(work.pump);
+}
+
 static void test_due_time_needs_no_wake_up(void **state)
 {
     struct work work = {.pause_ns = 100000};
@@ -97,6 +129,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_wake_up_is_followed_by_a_turn_that_sees_its_cause),
+        cmocka_unit_test(test_held_wake_ups_rouse_the_pump_when_they_are_let_go),
+        cmocka_unit_test(test_stop_does_not_wait_for_wake_ups_that_are_held),
         cmocka_unit_test(test_due_time_needs_no_wake_up),
         cmocka_unit_test(test_wake_up_before_start_is_kept),
     };
