@@ -9,6 +9,7 @@
 struct bfr_cli {
     const char *config_path; // NULL: not given
     struct bfr_config_flags flags;
+    bool live; // --live
     int argc; // operands that are left
     char **argv;
 };
@@ -23,6 +24,7 @@ struct bfr_command {
 
 int bfr_cli_run(const struct bfr_cli *cli);
 int bfr_cli_check(const struct bfr_cli *cli);
+int bfr_cli_check_live(const struct bfr_cli *cli);
 int bfr_cli_config_show(const struct bfr_cli *cli);
 int bfr_cli_config_schema(const struct bfr_cli *cli);
 int bfr_cli_plugins_list(const struct bfr_cli *cli);

@@ -29,6 +29,8 @@ static int exit_of(uint32_t status)
 
 int bfr_cli_check(const struct bfr_cli *cli)
 {
+    if (cli->live)
+        return bfr_cli_check_live(cli);
     struct bfr_metrics *metrics = bfr_metrics_new();
     struct bfr_diag *diag = bfr_diag_new();
     uint32_t status = BFR_ENOMEM;

@@ -14,7 +14,7 @@
 
 static const struct bfr_command commands[] = {
     {"run", "", 0, 0, "receive batches until told to stop (the default)", bfr_cli_run},
-    {"check", "", 0, 0, "say whether the configuration and its plugins are good", bfr_cli_check},
+    {"check", "[--live]", 0, 0, "say whether the configuration is good; --live: and the far ends too", bfr_cli_check},
     {"config show", "", 0, 0, "print the configuration in effect, secrets masked", bfr_cli_config_show},
     {"config schema", "", 0, 0, "print a JSON Schema of the configuration", bfr_cli_config_schema},
     {"plugins list", "", 0, 0, "list the plugins in the plugin directory", bfr_cli_plugins_list},
@@ -110,7 +110,7 @@ static int refuse_command(const char *first)
     return refuse_usage("unknown command '%s'", first);
 }
 
-enum option_code { OPTION_CONFIG = 256, OPTION_PLUGIN_DIR, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
+enum option_code { OPTION_CONFIG = 256, OPTION_PLUGIN_DIR, OPTION_LOG_LEVEL, OPTION_LIVE, OPTION_VERSION, OPTION_HELP };
 
 // Returns -1 to go on, or an exit code. `order` is getopt's: "+:" stops at the first word, ":" takes options anywhere.
 static int parse_options(int argc, char **argv, const char *order, struct bfr_cli *cli)
@@ -118,6 +118,7 @@ static int parse_options(int argc, char **argv, const char *order, struct bfr_cl
     static const struct option options[] = {{"config", required_argument, NULL, OPTION_CONFIG},
                                             {"plugin-dir", required_argument, NULL, OPTION_PLUGIN_DIR},
                                             {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                            {"live", no_argument, NULL, OPTION_LIVE},
                                             {"version", no_argument, NULL, OPTION_VERSION},
                                             {"help", no_argument, NULL, OPTION_HELP},
                                             {NULL, 0, NULL, 0}};
@@ -134,6 +135,9 @@ static int parse_options(int argc, char **argv, const char *order, struct bfr_cl
             break;
         case OPTION_LOG_LEVEL:
             cli->flags.log_level = optarg;
+            break;
+        case OPTION_LIVE:
+            cli->live = true;
             break;
         case OPTION_VERSION:
             puts("bytefreezer-receiver " BFR_VERSION);
@@ -190,6 +194,8 @@ static int run_command(int argc, char **argv)
         return refuse_usage("'%s' needs an operand", command->words);
     if (cli.argc > command->operand_max)
         return refuse_usage("unexpected operand '%s'", cli.argv[command->operand_max]);
+    if (cli.live && command->run != bfr_cli_check)
+        return refuse_usage("--live is an option of 'check' alone");
     return command->run(&cli);
 }
 

@@ -195,6 +195,13 @@ void bfr_stage_health(struct bfr_stage *stage, struct bfr_health *out)
     }
 }
 
+bool bfr_stage_probed(struct bfr_stage *stage)
+{
+    bfr_must(bfr_stage_works(stage));
+    const struct bfr_life *life = stage->plugin->life;
+    return !BFR_HAS_CALL(life, probed) || life->probed(stage->self);
+}
+
 const char *bfr_stage_name(const struct bfr_stage *stage)
 {
     return stage->name;

@@ -59,6 +59,7 @@ void bfr_stage_stop(struct bfr_stage *stage); // also from STARTED
 void bfr_stage_destroy(struct bfr_stage *stage);
 BFR_MUST_CHECK uint32_t bfr_stage_reload(struct bfr_stage *stage, struct bfr_err *err);
 void bfr_stage_health(struct bfr_stage *stage, struct bfr_health *out); // any state
+bool bfr_stage_probed(struct bfr_stage *stage); // started: does its health speak of what it met?
 
 const char *bfr_stage_name(const struct bfr_stage *stage);
 const struct bfr_plugin *bfr_stage_plugin(const struct bfr_stage *stage);

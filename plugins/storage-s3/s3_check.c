@@ -37,6 +37,7 @@ bool bfr_s3_check_init(struct s3_check *check, struct s3_store *store)
 
     *check = (struct s3_check){.store = store, .call = calloc(1, sizeof *check->call)};
     atomic_init(&check->conditions, S3_CONDITIONS_UNKNOWN);
+    atomic_init(&check->ended, false);
     pthread_mutex_init(&check->mutex, NULL);
     if (check->call == NULL)
         return false;
@@ -56,6 +57,11 @@ void bfr_s3_check_free(struct s3_check *check)
     free(check->call);
     check->call = NULL;
     pthread_mutex_destroy(&check->mutex);
+}
+
+bool bfr_s3_check_has_ended(const struct s3_check *check)
+{
+    return atomic_load(&check->ended);
 }
 
 uint32_t bfr_s3_check_conditions(const struct s3_check *check)
@@ -102,6 +108,7 @@ static void finish(struct s3_check *check, bool done)
 {
     check->running = false;
     check->done = done;
+    atomic_store(&check->ended, true);
     check->not_before_ns = now(check) + check->pause_ns;
     check->pause_ns = done ? PAUSE_LEAST_NS : check->pause_ns < PAUSE_MOST_NS / 2 ? 2 * check->pause_ns : PAUSE_MOST_NS;
 }
@@ -247,7 +254,7 @@ static void on_remove(struct s3_check *check, const struct s3_answer *answer)
 {
     if (!answer->ok && answer->status != 404)
         bfr_log(
-            check->store->session.host, BFR_LOG_INFO,
+            check->store->session.host, BFR_LOG_WARN,
             "the probe object stays in the bucket; harmless, allow s3:DeleteObject on .bfr-probe/* to have it removed",
             "cause", answer->why.text, NULL);
     finish(check, check->trouble.text[0] == '\0');

@@ -32,6 +32,7 @@ struct s3_check {
     uint64_t pause_ns;      // doubled by each check that fails
     uint64_t not_before_ns; // the next check
     atomic_uint conditions; // read by health
+    atomic_bool ended;      // a check has, well or not
     pthread_mutex_t mutex;  // guards trouble
     struct bfr_err trouble;
 };
@@ -46,6 +47,8 @@ void bfr_s3_check_forget(struct s3_check *check);
 // A put went well: whatever a check met, the bucket works. [client's thread]
 void bfr_s3_check_works(struct s3_check *check);
 
+// Has the bucket been looked at? [any]
+bool bfr_s3_check_has_ended(const struct s3_check *check);
 uint32_t bfr_s3_check_conditions(const struct s3_check *check);
 void bfr_s3_check_set_conditions(struct s3_check *check, uint32_t conditions);
 

@@ -51,6 +51,12 @@ static void health(void *self, struct bfr_health *out)
     bfr_s3_store_health(self, out);
 }
 
+static bool probed(void *self)
+{
+    const struct s3_store *store = self;
+    return bfr_s3_check_has_ended(&store->check);
+}
+
 static const struct bfr_life life = {
     .size = sizeof life,
     .create = create,
@@ -59,6 +65,7 @@ static const struct bfr_life life = {
     .stop = stop,
     .destroy = destroy,
     .health = health,
+    .probed = probed,
 };
 
 static const struct bfr_sink_vtable sink = {

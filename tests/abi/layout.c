@@ -152,6 +152,7 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_life, destroy)},
     {MEMBER(bfr_life, reload)},
     {MEMBER(bfr_life, health)},
+    {MEMBER(bfr_life, probed)},
     {TYPE(bfr_option)},
     {MEMBER(bfr_option, name)},
     {MEMBER(bfr_option, type)},

@@ -115,7 +115,7 @@ SLOT(bfr_health, size, 0, 4);
 SLOT(bfr_health, state, 4, 4);
 SLOT(bfr_health, reason, 8, 256);
 
-SIZE(bfr_life, 64);
+SIZE(bfr_life, 72);
 SLOT(bfr_life, size, 0, 4);
 SLOT(bfr_life, create, 8, 8);
 SLOT(bfr_life, start, 16, 8);
@@ -124,6 +124,7 @@ SLOT(bfr_life, stop, 32, 8);
 SLOT(bfr_life, destroy, 40, 8);
 SLOT(bfr_life, reload, 48, 8);
 SLOT(bfr_life, health, 56, 8);
+SLOT(bfr_life, probed, 64, 8);
 
 // bfr/host.h
 SIZE(bfr_host, 192);

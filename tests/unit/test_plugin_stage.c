@@ -26,6 +26,7 @@ static struct script {
     uint32_t create_status, start_status;
     const char *error;
     size_t put_result;
+    bool probed;
     uint32_t health_state;
     void (*in_create)(const struct bfr_host *host);
     void (*in_start)(const struct bfr_host *host);
@@ -93,6 +94,12 @@ static void plugin_health(void *self, struct bfr_health *out)
     memset(out->reason, 'x', sizeof out->reason); // forgets the end
 }
 
+static bool plugin_probed(void *self)
+{
+    (void)self;
+    return script.probed;
+}
+
 static size_t plugin_put(void *self, const struct bfr_delivery *const *deliveries, size_t count)
 {
     (void)self;
@@ -112,8 +119,8 @@ static const struct bfr_option options[] = {
     {.name = "list", .type = BFR_OPTION_LIST, .help = "h"},
 };
 
-static const struct bfr_life life = {sizeof life, plugin_create,  plugin_start,  plugin_drain,
-                                     plugin_stop, plugin_destroy, plugin_reload, plugin_health};
+static const struct bfr_life life = {sizeof life,    plugin_create, plugin_start,  plugin_drain, plugin_stop,
+                                     plugin_destroy, plugin_reload, plugin_health, plugin_probed};
 static const struct bfr_sink_vtable sink = {.size = sizeof sink, .put = plugin_put};
 static const struct bfr_plugin plugin = {BFR_PLUGIN_HEAD,
                                          .kind = BFR_KIND_SINK,
@@ -354,6 +361,19 @@ static void test_health_is_asked_only_while_the_stage_runs(void **state)
     bfr_stage_stop(bench.stage);
     bfr_stage_health(bench.stage, &health);
     assert_int_equal(health.state, BFR_HEALTH_FAILED);
+    tear_down(&bench);
+}
+
+static void test_a_stage_says_when_it_has_met_its_far_end(void **state)
+{
+    (void)state;
+    struct bench bench;
+    set_up(&bench, "far");
+    start(&bench);
+    script.probed = false;
+    assert_false(bfr_stage_probed(bench.stage));
+    script.probed = true;
+    assert_true(bfr_stage_probed(bench.stage));
     tear_down(&bench);
 }
 
@@ -833,6 +853,7 @@ int main(void)
         cmocka_unit_test(test_reload_reports_why_not),
         cmocka_unit_test(test_slots_beyond_a_tables_size_are_not_called),
         cmocka_unit_test(test_health_is_asked_only_while_the_stage_runs),
+        cmocka_unit_test(test_a_stage_says_when_it_has_met_its_far_end),
         cmocka_unit_test(test_health_without_a_state_is_misuse),
         cmocka_unit_test(test_completions_from_start_to_the_end_of_stop_are_passed_on),
         cmocka_unit_test(test_completion_before_start_is_misuse),

@@ -108,6 +108,7 @@ const bfr_life life = {
     destroy,
     nullptr,
     nullptr,
+    nullptr,
 };
 
 const bfr_sink_vtable sink = {sizeof sink, bfr_blocking_sink_slot_put, bfr_blocking_sink_slot_window};

@@ -13,6 +13,7 @@
 #ifndef BFR_LIFE_H
 #define BFR_LIFE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -65,6 +66,10 @@ struct bfr_life {
 
     /* How are you? Must not block. May be NULL: then the host judges by outcomes alone. [any, started] */
     void (*health)(void *self, struct bfr_health *out);
+
+    /* Has the stage met its far end since it was started, so that `health` speaks of what it found and not of hope?
+     * Asked by `check --live`. Must not block. May be NULL: it always has. [any, started] */
+    bool (*probed)(void *self);
 };
 
 #ifdef __cplusplus
