@@ -109,6 +109,11 @@ static const struct bfr_option webhook_options[] = {
      .min = "1",
      .max = "1000000",
      .help = "connections at one time"},
+    {.name = "gzip_check",
+     .type = BFR_OPTION_STRING,
+     .fallback = "header",
+     .choices = "header|full",
+     .help = "what is checked of a gzip body before it is accepted: its header, or all of it by decompressing"},
 };
 
 // Of the webhook and of the API alike.
@@ -271,6 +276,7 @@ struct word {
 static const struct word levels[] = {
     {"debug", BFR_LOG_DEBUG}, {"info", BFR_LOG_INFO}, {"warn", BFR_LOG_WARN}, {"error", BFR_LOG_ERROR}, {NULL, 0}};
 static const struct word formats[] = {{"logfmt", BFR_LOG_LOGFMT}, {"json", BFR_LOG_JSON}, {NULL, 0}};
+static const struct word gzip_checks[] = {{"header", BFR_GZIP_CHECK_HEADER}, {"full", BFR_GZIP_CHECK_FULL}, {NULL, 0}};
 static const struct word acks[] = {
     {"memory", BFR_ACK_MEMORY}, {"disk", BFR_ACK_DISK}, {"sink", BFR_ACK_SINK}, {NULL, 0}};
 
@@ -302,6 +308,7 @@ static void fill_webhook(const struct bfr_values *values, struct bfr_settings *o
     out->webhook.idle_timeout_ms = whole(values, "idle_timeout_seconds");
     out->webhook.head_timeout_ms = whole(values, "head_timeout");
     out->webhook.max_connections = (uint32_t)whole(values, "max_connections");
+    out->webhook.gzip_check = word_value(gzip_checks, bfr_values_string(values, "gzip_check"));
 }
 
 static void fill_tls(const struct bfr_values *values, struct bfr_tls_settings *out)

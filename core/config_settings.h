@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum bfr_gzip_check_level { BFR_GZIP_CHECK_HEADER = 1, BFR_GZIP_CHECK_FULL = 2 };
 enum bfr_ack_level { BFR_ACK_MEMORY = 1, BFR_ACK_DISK = 2, BFR_ACK_SINK = 3 };
 
 // Paths; all "" when there is no TLS.
@@ -39,6 +40,7 @@ struct bfr_settings {
         struct bfr_tls_settings tls;
         const char *const *proxy_trusted; // networks, checked (config_cidr.h); none = no PROXY protocol
         size_t proxy_trusted_count;
+        uint32_t gzip_check; // enum bfr_gzip_check_level
     } webhook;
     struct {
         const char *const *bind;

@@ -74,6 +74,8 @@ static enum bfr_refusal check_head(struct bfr_http_request *request)
         return refusal;
     refusal = check_headers(gate);
     if (refusal == BFR_REFUSE_NONE)
+        refusal = bfr_digest_read(gate, &request->digest);
+    if (refusal == BFR_REFUSE_NONE)
         refusal = check_name(request);
     if (refusal == BFR_REFUSE_NONE && gate->length > request->shared->setup.max_payload_bytes)
         refusal = BFR_REFUSE_TOO_LARGE;
@@ -142,7 +144,12 @@ enum bfr_step bfr_admission_judge(struct bfr_http_request *request, uint32_t dec
         return bfr_request_refuse(request, BFR_REFUSE_AUTH_UNKNOWN);
     }
     request->stage = BFR_AT_BODY;
-    if (!bfr_body_begin(&request->body, request->test))
+    struct bfr_body_rules rules = {
+        .discard = request->test,
+        .gzip_full = request->shared->setup.settings->webhook.gzip_check == BFR_GZIP_CHECK_FULL,
+        .digest = request->digest,
+    };
+    if (!bfr_body_begin(&request->body, &rules))
         return bfr_request_refuse(request, BFR_REFUSE_MEMORY);
     return BFR_STEP_GO;
 }

@@ -31,9 +31,11 @@ void bfr_body_fini(struct bfr_body *body)
     body->stored = NULL;
 }
 
-bool bfr_body_begin(struct bfr_body *body, bool discard)
+bool bfr_body_begin(struct bfr_body *body, const struct bfr_body_rules *rules)
 {
-    body->kind = discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
+    body->rules = *rules;
+    body->fault = BFR_REFUSE_NONE;
+    body->kind = rules->discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
     body->foreseen_gzip = false;
     body->source_bytes = 0;
     body->stored_bytes = 0;
@@ -50,6 +52,7 @@ void bfr_body_drop(struct bfr_body *body)
     if (body->deflating)
         deflateEnd(&body->deflater);
     body->deflating = false;
+    bfr_gzip_check_end(&body->gzip);
 }
 
 static bool digest_stored(struct bfr_body *body, EVP_MD_CTX *hash, const void *data, size_t size)
@@ -92,11 +95,30 @@ static bool deflate_piece(struct bfr_body *body, const void *data, size_t size, 
     return result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR;
 }
 
-static bool take_piece(struct bfr_body *body, const void *data, size_t size)
+// A body that is not what it must be is refused at once, unless its digest can still tell whose fault that is.
+static enum bfr_refusal find_fault(struct bfr_body *body, enum bfr_refusal refusal)
+{
+    if (refusal == BFR_REFUSE_MEMORY || !body->rules.digest.stated)
+        return refusal;
+    if (body->fault == BFR_REFUSE_NONE)
+        body->fault = refusal;
+    return BFR_REFUSE_NONE;
+}
+
+static enum bfr_refusal check_piece(struct bfr_body *body, const void *data, size_t size)
+{
+    if (!body->gzip.live || body->fault != BFR_REFUSE_NONE)
+        return BFR_REFUSE_NONE;
+    return find_fault(body, bfr_gzip_check_feed(&body->gzip, data, size));
+}
+
+static enum bfr_refusal take_piece(struct bfr_body *body, const void *data, size_t size)
 {
     if (body->kind == BFR_BODY_GZIP)
-        return digest_stored(body, body->source, data, size);
-    return EVP_DigestUpdate(body->source, data, size) == 1 && deflate_piece(body, data, size, Z_NO_FLUSH);
+        return digest_stored(body, body->source, data, size) ? check_piece(body, data, size) : BFR_REFUSE_MEMORY;
+    bool ok = EVP_DigestUpdate(body->source, data, size) == 1 &&
+              (body->kind == BFR_BODY_DISCARD || deflate_piece(body, data, size, Z_NO_FLUSH));
+    return ok ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
 }
 
 // Behind the bytes that are there, in the room their last buffer has left.
@@ -119,24 +141,25 @@ static bool keep_piece(struct bfr_body *body, struct evbuffer *from, const void 
 }
 
 // Digest the first `size` bytes of `from`, and move them to the body (GZIP) or drop them (PLAIN: the output is there).
-static bool take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size)
+static enum bfr_refusal take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size)
 {
     while (size > 0) {
         struct evbuffer_iovec first;
         if (evbuffer_peek(from, -1, NULL, &first, 1) < 1)
-            return false;
+            return BFR_REFUSE_MEMORY;
         size_t piece = first.iov_len < size ? first.iov_len : size;
         if (piece > PIECE_MAX)
             piece = PIECE_MAX;
-        if (!take_piece(body, first.iov_base, piece))
-            return false;
+        enum bfr_refusal refusal = take_piece(body, first.iov_base, piece);
+        if (refusal != BFR_REFUSE_NONE)
+            return refusal;
         bool taken = body->kind == BFR_BODY_GZIP ? keep_piece(body, from, first.iov_base, piece)
                                                  : evbuffer_drain(from, piece) == 0;
         if (!taken)
-            return false;
+            return BFR_REFUSE_MEMORY;
         size -= piece;
     }
-    return true;
+    return BFR_REFUSE_NONE;
 }
 
 static bool start_deflating(struct bfr_body *body)
@@ -147,6 +170,11 @@ static bool start_deflating(struct bfr_body *body)
         return false;
     body->deflating = true;
     return EVP_DigestInit_ex2(body->stored, body->sha256, NULL) == 1;
+}
+
+static bool start_checking(struct bfr_body *body)
+{
+    return !body->rules.gzip_full || body->fault != BFR_REFUSE_NONE || bfr_gzip_check_begin(&body->gzip);
 }
 
 // RFC 1952 section 2.3: method 8, and the three upper flags are reserved.
@@ -161,16 +189,21 @@ static enum bfr_refusal decide(struct bfr_body *body)
     uint8_t lead[4];
     size_t size = (size_t)evbuffer_copyout(body->bytes, lead, sizeof lead);
     bool gzip = size >= 2 && lead[0] == 0x1f && lead[1] == 0x8b;
+    enum bfr_refusal refusal = BFR_REFUSE_NONE;
     if (gzip && bad_gzip_head(lead, size))
-        return BFR_REFUSE_BAD_GZIP;
+        refusal = find_fault(body, BFR_REFUSE_BAD_GZIP);
+    if (refusal != BFR_REFUSE_NONE)
+        return refusal;
     body->kind = gzip ? BFR_BODY_GZIP : BFR_BODY_PLAIN;
 
     struct evbuffer *waiting = body->bytes;
     body->bytes = evbuffer_new();
-    bool ok = body->bytes != NULL && (gzip || start_deflating(body)) &&
-              take_bytes(body, waiting, evbuffer_get_length(waiting));
+    if (body->bytes == NULL || !(gzip ? start_checking(body) : start_deflating(body)))
+        refusal = BFR_REFUSE_MEMORY;
+    else
+        refusal = take_bytes(body, waiting, evbuffer_get_length(waiting));
     evbuffer_free(waiting);
-    return ok ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+    return refusal;
 }
 
 void bfr_body_foresee(struct bfr_body *body, struct evbuffer *next)
@@ -183,18 +216,18 @@ void bfr_body_foresee(struct bfr_body *body, struct evbuffer *next)
     body->foreseen_gzip = size == sizeof lead && lead[0] == 0x1f && lead[1] == 0x8b;
 }
 
-bool bfr_body_may_be_plain(const struct bfr_body *body)
+uint64_t bfr_body_overhead(const struct bfr_body *body)
 {
-    return body->kind == BFR_BODY_PLAIN || (body->kind == BFR_BODY_UNDECIDED && !body->foreseen_gzip);
+    if (body->kind == BFR_BODY_PLAIN || (body->kind == BFR_BODY_UNDECIDED && !body->foreseen_gzip))
+        return BFR_BODY_COMPRESSOR_BYTES;
+    return body->rules.gzip_full && body->kind != BFR_BODY_DISCARD ? BFR_GZIP_CHECK_BYTES : 0;
 }
 
 enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size)
 {
     body->source_bytes += size;
-    if (body->kind == BFR_BODY_DISCARD)
-        return evbuffer_drain(from, size) == 0 ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
     if (body->kind != BFR_BODY_UNDECIDED)
-        return take_bytes(body, from, size) ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+        return take_bytes(body, from, size);
     if (evbuffer_remove_buffer(from, body->bytes, size) != (int)size)
         return BFR_REFUSE_MEMORY;
     return body->source_bytes >= 4 ? decide(body) : BFR_REFUSE_NONE;
@@ -205,40 +238,54 @@ int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vect
     return evbuffer_reserve_space(body->bytes, (ev_ssize_t)size, vectors, 2);
 }
 
-bool bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size)
+enum bfr_refusal bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size)
 {
     body->source_bytes += size;
     for (int i = 0; i < count; i++) {
         if (vectors[i].iov_len > size)
             vectors[i].iov_len = size;
         size -= vectors[i].iov_len;
-        if (!take_piece(body, vectors[i].iov_base, vectors[i].iov_len))
-            return false;
+        enum bfr_refusal refusal = take_piece(body, vectors[i].iov_base, vectors[i].iov_len);
+        if (refusal != BFR_REFUSE_NONE)
+            return refusal;
     }
-    return evbuffer_commit_space(body->bytes, vectors, count) == 0;
+    return evbuffer_commit_space(body->bytes, vectors, count) == 0 ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+}
+
+// What is wrong with a gzip body that can be known only at its end.
+static enum bfr_refusal check_end(const struct bfr_body *body)
+{
+    if (body->kind == BFR_BODY_GZIP && body->source_bytes < GZIP_SMALLEST)
+        return BFR_REFUSE_BAD_GZIP;
+    return body->gzip.live ? bfr_gzip_check_finish(&body->gzip) : BFR_REFUSE_NONE;
+}
+
+static bool finish_stored(struct bfr_body *body)
+{
+    body->stored_bytes = evbuffer_get_length(body->bytes);
+    if (body->kind == BFR_BODY_PLAIN)
+        return EVP_DigestFinal_ex(body->stored, body->stored_sha256, NULL) == 1;
+    memcpy(body->stored_sha256, body->source_sha256, sizeof body->stored_sha256);
+    return true;
 }
 
 enum bfr_refusal bfr_body_finish(struct bfr_body *body)
 {
-    if (body->kind == BFR_BODY_DISCARD)
-        return BFR_REFUSE_NONE;
-    if (body->source_bytes == 0)
+    const struct bfr_stated_digest *digest = &body->rules.digest;
+    enum bfr_refusal refusal = BFR_REFUSE_NONE;
+    if (body->source_bytes == 0 && body->kind != BFR_BODY_DISCARD)
         return BFR_REFUSE_EMPTY_BODY;
-    enum bfr_refusal refusal = body->kind == BFR_BODY_UNDECIDED ? decide(body) : BFR_REFUSE_NONE;
+    if (body->kind == BFR_BODY_UNDECIDED)
+        refusal = decide(body);
     if (refusal != BFR_REFUSE_NONE)
         return refusal;
-    if (body->kind == BFR_BODY_GZIP && body->source_bytes < GZIP_SMALLEST)
-        return BFR_REFUSE_BAD_GZIP;
     if (body->kind == BFR_BODY_PLAIN && !deflate_piece(body, "", 0, Z_FINISH))
         return BFR_REFUSE_MEMORY;
-    if (EVP_DigestFinal_ex(body->source, body->source_sha256, NULL) != 1)
+    if (EVP_DigestFinal_ex(body->source, body->source_sha256, NULL) != 1 || !finish_stored(body))
         return BFR_REFUSE_MEMORY;
-    if (body->kind == BFR_BODY_GZIP)
-        memcpy(body->stored_sha256, body->source_sha256, sizeof body->stored_sha256);
-    else if (EVP_DigestFinal_ex(body->stored, body->stored_sha256, NULL) != 1)
-        return BFR_REFUSE_MEMORY;
-    body->stored_bytes = evbuffer_get_length(body->bytes);
-    return BFR_REFUSE_NONE;
+    if (digest->stated && memcmp(digest->sha256, body->source_sha256, sizeof digest->sha256) != 0)
+        return BFR_REFUSE_DIGEST;
+    return body->fault != BFR_REFUSE_NONE ? body->fault : check_end(body);
 }
 
 uint32_t bfr_body_crc32c(const struct bfr_body *body)

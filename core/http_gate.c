@@ -163,6 +163,7 @@ static enum bfr_refusal read_request_line(struct bfr_gate *gate, const char *lin
     gate->method = find_method(line, method_size);
     gate->target.at = (uint16_t)(target - gate->head);
     gate->target.size = (uint16_t)target_size;
+    gate->fields_at = gate->head_size;
     gate->state = FIELDS;
     return BFR_REFUSE_NONE;
 }
@@ -353,6 +354,34 @@ struct bfr_span bfr_gate_value(const struct bfr_gate *gate, enum bfr_header head
     if (gate->known[header].count == 0)
         return (struct bfr_span){NULL, 0};
     return span_of(gate, gate->known[header].value);
+}
+
+// A NUL that bfr_gate_text has put behind a value counts as a blank here.
+static struct bfr_span trim(const char *value, const char *end)
+{
+    while (value < end && is_blank(*value))
+        value++;
+    while (end > value && (is_blank(end[-1]) || end[-1] == '\r' || end[-1] == '\0'))
+        end--;
+    return (struct bfr_span){(const uint8_t *)value, (size_t)(end - value)};
+}
+
+bool bfr_gate_next(const struct bfr_gate *gate, enum bfr_header header, uint32_t *cursor, struct bfr_span *out)
+{
+    const char *end = gate->head + gate->head_size;
+    for (const char *line = gate->head + gate->fields_at + *cursor; line < end;) {
+        const char *lf = memchr(line, '\n', (size_t)(end - line));
+        const char *colon = lf != NULL ? memchr(line, ':', (size_t)(lf - line)) : NULL;
+        if (colon == NULL) // the empty line
+            return false;
+        *cursor = (uint32_t)(lf + 1 - gate->head) - gate->fields_at;
+        if (bfr_header_find(line, (size_t)(colon - line)) == header) {
+            *out = trim(colon + 1, lf);
+            return true;
+        }
+        line = lf + 1;
+    }
+    return false;
 }
 
 const char *bfr_gate_text(struct bfr_gate *gate, enum bfr_header header)

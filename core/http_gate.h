@@ -54,6 +54,7 @@ struct bfr_gate {
     uint32_t chunk_digits; // internal
     bool blank_skipped;    // internal
     uint32_t line_start;   // internal
+    uint32_t fields_at;    // internal
     uint32_t head_size;
     uint32_t head_room;
     char *head; // `room` or from malloc
@@ -70,7 +71,9 @@ void bfr_gate_take(struct bfr_gate *gate, uint64_t bytes); // at most body_left
 struct bfr_span bfr_gate_target(const struct bfr_gate *gate);
 // data NULL when absent; an empty value has size 0 and data.
 struct bfr_span bfr_gate_value(const struct bfr_gate *gate, enum bfr_header header);
-// The same as a string, or NULL. Terminates it in place, which is safe: what follows a value is never looked at again.
+// Every field of that name, one after the other: true and its value, false when there is no more. *cursor begins as 0.
+bool bfr_gate_next(const struct bfr_gate *gate, enum bfr_header header, uint32_t *cursor, struct bfr_span *out);
+// The first as a string, or NULL. Terminates it in place, which is safe: what follows a value is never looked at again.
 const char *bfr_gate_text(struct bfr_gate *gate, enum bfr_header header);
 
 #endif

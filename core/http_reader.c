@@ -12,6 +12,10 @@
 // libevent rounds a buffer up to a power of two after adding its own header: stay below 256 KiB with it.
 #define READ_MAX (256u * 1024u - 128u)
 
+// A body that is decompressed to check it may expand a thousandfold: one read in a turn of the loop, and a small one, or
+// one sender would hold up all others.
+#define CHECKED_READ_MAX (16u * 1024u)
+
 static size_t bytes_waiting(const struct bfr_http_connection *connection)
 {
     int waiting = 0;
@@ -45,10 +49,9 @@ static ssize_t fill_body(struct bfr_http_connection *connection, size_t size)
     ssize_t got = read_into(connection->fd, vectors, count, size);
     if (got <= 0)
         return got;
-    if (!bfr_body_filled(&request->body, vectors, count, (size_t)got)) {
-        request->refusal = BFR_REFUSE_MEMORY;
+    request->refusal = bfr_body_filled(&request->body, vectors, count, (size_t)got);
+    if (request->refusal != BFR_REFUSE_NONE)
         return -1;
-    }
     bfr_gate_take(&request->gate, (uint64_t)got);
     return got;
 }
@@ -78,7 +81,9 @@ size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *ou
     if (!connection->more)
         return 0;
     size_t waiting = bytes_waiting(connection);
-    size_t size = waiting < READ_MAX ? waiting : READ_MAX;
+    bool checked = request->body.gzip.live;
+    size_t most = checked ? CHECKED_READ_MAX : READ_MAX;
+    size_t size = waiting < most ? waiting : most;
     if (size > request->gate.body_left)
         size = (size_t)request->gate.body_left;
     if (size == 0) {
@@ -92,6 +97,6 @@ size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *ou
     if (request->refusal != BFR_REFUSE_NONE)
         *out_step = BFR_STEP_REPLY;
     // An error or the end of the stream shows again in libevent's next read, which knows what to do about it.
-    connection->more = got > 0 && (size_t)got < waiting;
+    connection->more = got > 0 && (size_t)got < waiting && !checked;
     return got > 0 ? (size_t)got : 0;
 }

@@ -32,17 +32,25 @@ static const struct bfr_refusal_info table[BFR_REFUSE_COUNT] = {
     [BFR_REFUSE_FILENAME_IDS] = {400, "filename_ids",
                                  "X-Proxy-Filename must begin with the tenant and dataset of the path"},
     [BFR_REFUSE_DUPLICATE_HEADER] = {400, "duplicate_header",
-                                     "Authorization and X-Proxy-* fields may be given only once"},
+                                     "Authorization, X-Content-SHA256 and X-Proxy-* fields may be given only once"},
     [BFR_REFUSE_CONTENT_ENCODING] = {415, "content_encoding", "Content-Encoding must be gzip, identity or absent"},
+    [BFR_REFUSE_DIGEST_FIELD] =
+        {400, "digest_field",
+         "Content-Digest must be like sha-256=:base64:, X-Content-SHA256 64 hexadecimal digits, "
+         "and both must say the same"},
     [BFR_REFUSE_TOO_LARGE] = {413, "too_large", "the body is larger than this receiver accepts"},
     [BFR_REFUSE_EMPTY_BODY] = {400, "empty_body", "the body is empty"},
     [BFR_REFUSE_BAD_GZIP] = {400, "bad_gzip", "the body begins like gzip but its header is not valid"},
+    [BFR_REFUSE_GZIP_STREAM] = {400, "gzip_stream",
+                                "the body begins like gzip but does not decompress: bad data, a wrong checksum or "
+                                "length, cut short, or something behind its end"},
 
     [BFR_REFUSE_DRAINING] = {503, "draining", "shutting down, try again"},
     [BFR_REFUSE_SPOOL_FULL] = {503, "spool_full", "no room in the spool, try again later"},
     [BFR_REFUSE_TENANT_SHARE] = {429, "tenant_share",
                                  "this tenant has used up its share of the spool, try again later"},
     [BFR_REFUSE_MEMORY] = {503, "memory", "out of memory for bodies, try again later"},
+    [BFR_REFUSE_DIGEST] = {503, "digest", "the body was damaged on the way: it is not what its digest says, try again"},
     [BFR_REFUSE_AUTH_UNKNOWN] = {503, "auth_unknown", "the sender's rights cannot be checked now, try again later"},
     [BFR_REFUSE_ACK_TIMEOUT] = {503, "ack_timeout", "not confirmed in time, try again"},
     [BFR_REFUSE_BUSY] = {503, "busy", "not accepted now, try again later"},

@@ -39,12 +39,12 @@ static uint64_t round_up(uint64_t bytes)
 // To hold `source_bytes` of the body, and to hold all of it.
 static struct bfr_want want_memory(const struct bfr_http_request *request, uint64_t source_bytes)
 {
-    uint64_t compressor = bfr_body_may_be_plain(&request->body) ? BFR_BODY_COMPRESSOR_BYTES : 0;
+    uint64_t overhead = bfr_body_overhead(&request->body);
     uint64_t most = final_bytes(request);
     uint64_t next = round_up(source_bytes);
     struct bfr_want want = {.waited = request->waited};
-    want.rest = most + compressor - request->memory;
-    want.step = next < most ? next + compressor - request->memory : want.rest;
+    want.rest = most + overhead - request->memory;
+    want.step = next < most ? next + overhead - request->memory : want.rest;
     return want;
 }
 
@@ -66,8 +66,8 @@ bool bfr_request_has_memory(struct bfr_http_request *request)
 bool bfr_request_take_memory(struct bfr_http_request *request, uint64_t source_bytes)
 {
     struct bfr_budget *budget = request->shared->budget;
-    uint64_t compressor = bfr_body_may_be_plain(&request->body) ? BFR_BODY_COMPRESSOR_BYTES : 0;
-    if (source_bytes + compressor <= request->memory)
+    uint64_t overhead = bfr_body_overhead(&request->body);
+    if (source_bytes + overhead <= request->memory)
         return true;
     struct bfr_want want = want_memory(request, source_bytes);
     uint64_t taken = bfr_budget_take(budget, want);

@@ -69,6 +69,7 @@ struct bfr_http_request {
     bool name_made;
     bool test;      // connectivity test: nothing is stored
     bool json_only; // the client accepts nothing but JSON
+    struct bfr_stated_digest digest;
     struct bfr_meta meta;
 
     uint64_t room;    // reserved for the tenant in the pipeline, not submitted yet

@@ -36,11 +36,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+static const struct bfr_body_rules keep = {0};
+static const struct bfr_body_rules discard = {.discard = true};
+static const struct bfr_body_rules check_all = {.gzip_full = true};
+
 // In pieces of `step` bytes; the first refusal, or what finish says.
-static enum bfr_refusal receive(struct bfr_body *body, const uint8_t *data, size_t size, size_t step)
+static enum bfr_refusal receive_by(const struct bfr_body_rules *rules, struct bfr_body *body, const uint8_t *data,
+                                   size_t size, size_t step)
 {
     bfr_body_drop(body);
-    assert_true(bfr_body_begin(body, false));
+    assert_true(bfr_body_begin(body, rules));
     struct evbuffer *raw = evbuffer_new();
     enum bfr_refusal refusal = BFR_REFUSE_NONE;
     for (size_t at = 0; at < size && refusal == BFR_REFUSE_NONE; at += step) {
@@ -54,6 +59,11 @@ static enum bfr_refusal receive(struct bfr_body *body, const uint8_t *data, size
     }
     evbuffer_free(raw);
     return refusal;
+}
+
+static enum bfr_refusal receive(struct bfr_body *body, const uint8_t *data, size_t size, size_t step)
+{
+    return receive_by(&keep, body, data, size, step);
 }
 
 // Bit by bit, reflected polynomial of CRC32C; initial and final value ~0.
@@ -114,7 +124,7 @@ static void test_whole_buffers_are_moved_not_copied(void **state)
 {
     struct fixture *f = *state;
     uint8_t *data = make_gzip_like(100000);
-    assert_true(bfr_body_begin(&f->body, false));
+    assert_true(bfr_body_begin(&f->body, &keep));
     struct evbuffer *raw = evbuffer_new();
     evbuffer_add(raw, data, 50000);
     struct evbuffer_iovec before;
@@ -147,7 +157,7 @@ static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
     struct fixture *f = *state;
     uint8_t *data = make_gzip_like(300000);
     struct evbuffer *raw = evbuffer_new();
-    assert_true(bfr_body_begin(&f->body, false));
+    assert_true(bfr_body_begin(&f->body, &keep));
     evbuffer_add(raw, data, 3000);
     assert_int_equal(bfr_body_move(&f->body, raw, 3000), BFR_REFUSE_NONE);
     for (size_t at = 3000; at < 300000;) {
@@ -161,7 +171,7 @@ static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
             memcpy(vectors[i].iov_base, data + at + filled, piece);
             filled += piece;
         }
-        assert_true(bfr_body_filled(&f->body, vectors, count, filled));
+        assert_int_equal(bfr_body_filled(&f->body, vectors, count, filled), BFR_REFUSE_NONE);
         at += filled;
     }
     assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
@@ -236,6 +246,149 @@ static void test_bodies_that_cannot_be_gzip_are_refused(void **state)
     }
 }
 
+// `size` bytes of text as one member; returns its length.
+static size_t gzip_into(uint8_t *out, size_t room, size_t size)
+{
+    uint8_t *plain = malloc(size + 1);
+    z_stream z = {0};
+    uint32_t seed = 1;
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525 + 1013904223;
+        plain[i] = (uint8_t)('a' + (seed >> 28));
+    }
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = plain;
+    z.avail_in = (uInt)size;
+    z.next_out = out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    free(plain);
+    return room - z.avail_out;
+}
+
+static const size_t check_steps[] = {1, 2, 17, 1000, 1000000};
+#define CHECK_STEPS (sizeof check_steps / sizeof check_steps[0])
+
+static void assert_checked(struct fixture *f, const uint8_t *data, size_t size, enum bfr_refusal expected)
+{
+    for (size_t i = 0; i < CHECK_STEPS; i++) {
+        assert_int_equal(receive_by(&check_all, &f->body, data, size, check_steps[i]), expected);
+        if (expected != BFR_REFUSE_NONE)
+            continue;
+        assert_int_equal(f->body.stored_bytes, size);
+        assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, size);
+    }
+}
+
+static void test_a_full_check_lets_whole_members_through_as_they_are(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *data = malloc(300000);
+    static const size_t sizes[] = {0, 1, 1000, 100000};
+    for (size_t i = 0; i < 4; i++) {
+        size_t one = gzip_into(data, 150000, sizes[i]);
+        assert_checked(f, data, one, BFR_REFUSE_NONE);
+        size_t two = gzip_into(data + one, 150000, 500);
+        assert_checked(f, data, one + two, BFR_REFUSE_NONE);
+    }
+    free(data);
+}
+
+static void test_a_full_check_refuses_what_does_not_decompress_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t data[4000];
+    uint8_t bad[4100];
+    size_t size = gzip_into(data, sizeof data, 5000);
+    for (size_t cut = 18; cut < size; cut += size / 37)
+        assert_checked(f, data, cut, BFR_REFUSE_GZIP_STREAM);
+    for (size_t tail = 1; tail <= 8; tail++) { // CRC and length
+        memcpy(bad, data, size);
+        bad[size - tail] ^= 0x10;
+        assert_checked(f, bad, size, BFR_REFUSE_GZIP_STREAM);
+    }
+    memcpy(bad, data, size);
+    bad[12] ^= 0xff;
+    assert_checked(f, bad, size, BFR_REFUSE_GZIP_STREAM);
+    static const char *const tails[] = {"x", "\x1f\x8b", "garbage behind the end", "\x1f\x8b\x08\xff"};
+    for (size_t i = 0; i < 4; i++) {
+        memcpy(bad, data, size);
+        memcpy(bad + size, tails[i], strlen(tails[i]));
+        assert_checked(f, bad, size + strlen(tails[i]), BFR_REFUSE_GZIP_STREAM);
+    }
+    memset(bad + size, 0, 32); // padding
+    assert_checked(f, bad, size + 32, BFR_REFUSE_GZIP_STREAM);
+    // None of it matters to the header check.
+    assert_int_equal(receive(&f->body, bad, size + 32, 100), BFR_REFUSE_NONE);
+}
+
+static void test_a_full_check_takes_the_same_memory_whatever_the_body_expands_to(void **state)
+{
+    struct fixture *f = *state;
+    size_t size = 0;
+    uint8_t *data = malloc(200000);
+    z_stream z = {0};
+    uint8_t *zeros = calloc(1, 100u << 20);
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = zeros;
+    z.avail_in = 100u << 20;
+    z.next_out = data;
+    z.avail_out = 200000;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    size = z.total_out;
+    deflateEnd(&z);
+    free(zeros);
+    assert_int_equal(receive_by(&check_all, &f->body, data, size, 4096), BFR_REFUSE_NONE);
+    assert_int_equal(bfr_body_overhead(&f->body), BFR_GZIP_CHECK_BYTES);
+    assert_int_equal(evbuffer_get_length(f->body.bytes), size);
+    free(data);
+}
+
+static void state_digest(struct bfr_body_rules *rules, const uint8_t *data, size_t size)
+{
+    rules->digest.stated = true;
+    assert_int_equal(EVP_Digest(data, size, rules->digest.sha256, NULL, EVP_sha256(), NULL), 1);
+}
+
+static void test_a_body_is_compared_with_its_digest_as_it_was_received(void **state)
+{
+    struct fixture *f = *state;
+    static const struct bfr_body_rules kinds[] = {{0}, {.gzip_full = true}, {.discard = true}};
+    static const uint8_t plain[] = "a plain body, stored compressed";
+    for (size_t i = 0; i < 3; i++) {
+        struct bfr_body_rules rules = kinds[i];
+        state_digest(&rules, tiny_gzip, sizeof tiny_gzip);
+        assert_int_equal(receive_by(&rules, &f->body, tiny_gzip, sizeof tiny_gzip, 7), BFR_REFUSE_NONE);
+        assert_int_equal(receive_by(&rules, &f->body, plain, sizeof plain, 7), BFR_REFUSE_DIGEST);
+        state_digest(&rules, plain, sizeof plain);
+        assert_int_equal(receive_by(&rules, &f->body, plain, sizeof plain, 7), BFR_REFUSE_NONE);
+        rules.digest.sha256[31] ^= 1;
+        assert_int_equal(receive_by(&rules, &f->body, plain, sizeof plain, 7), BFR_REFUSE_DIGEST);
+    }
+}
+
+// Every single flipped bit: the sender must try again, and must not be told that its batch is bad.
+static void test_damage_on_the_way_is_never_blamed_on_the_sender(void **state)
+{
+    struct fixture *f = *state;
+    for (int full = 0; full < 2; full++) {
+        struct bfr_body_rules rules = {.gzip_full = full};
+        state_digest(&rules, tiny_gzip, sizeof tiny_gzip);
+        for (size_t bit = 0; bit < 8 * sizeof tiny_gzip; bit++) {
+            uint8_t data[sizeof tiny_gzip];
+            memcpy(data, tiny_gzip, sizeof data);
+            data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            assert_int_equal(receive_by(&rules, &f->body, data, sizeof data, 1 + bit % 20), BFR_REFUSE_DIGEST);
+        }
+        uint8_t bad[sizeof tiny_gzip];
+        memcpy(bad, tiny_gzip, sizeof bad);
+        bad[2] = 7;
+        state_digest(&rules, bad, sizeof bad); // sent like that: the sender's fault after all
+        assert_int_equal(receive_by(&rules, &f->body, bad, sizeof bad, 3), BFR_REFUSE_BAD_GZIP);
+    }
+}
+
 static void test_an_empty_body_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -247,7 +400,7 @@ static void test_a_discarded_body_leaves_nothing(void **state)
     struct fixture *f = *state;
     struct evbuffer *raw = evbuffer_new();
     evbuffer_add(raw, tiny_gzip, 5);
-    assert_true(bfr_body_begin(&f->body, true));
+    assert_true(bfr_body_begin(&f->body, &discard));
     assert_int_equal(bfr_body_move(&f->body, raw, 5), BFR_REFUSE_NONE);
     assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
     assert_int_equal(f->body.source_bytes, 5);
@@ -266,6 +419,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes_read_straight_into_the_body_count_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_plain_body_becomes_one_gzip_member, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bodies_that_cannot_be_gzip_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_full_check_lets_whole_members_through_as_they_are, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_full_check_refuses_what_does_not_decompress_to_its_end, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_full_check_takes_the_same_memory_whatever_the_body_expands_to, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_body_is_compared_with_its_digest_as_it_was_received, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damage_on_the_way_is_never_blamed_on_the_sender, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_empty_body_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_discarded_body_leaves_nothing, set_up, tear_down),
     };
