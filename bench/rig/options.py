@@ -13,7 +13,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20}
-SECONDS_MAX, ALTERNATIONS_MAX, CONNECTIONS_MAX, SIZE_MAX = 60, 50, 4096, 8 << 20
+SECONDS_MAX, ALTERNATIONS_MAX, CONNECTIONS_MAX, SIZE_MAX = 60, 50, 4096, 10 << 20
 
 
 def sizes(text):
@@ -22,7 +22,7 @@ def sizes(text):
         match = re.fullmatch(r"(\d+)\s*(B|KB|MB|)", part.strip(), re.I)
         size = int(match.group(1)) * UNITS[match.group(2).upper()] if match else 0
         if not 64 <= size <= SIZE_MAX:
-            raise argparse.ArgumentTypeError(f"'{part}' is no size from 64B to 8MB; a list is written 1KB,100KB")
+            raise argparse.ArgumentTypeError(f"'{part}' is no size from 64B to 10MB; a list is written 1KB,100KB")
         found.append(size)
     return found
 
