@@ -45,8 +45,6 @@ bool bfr_legacy_is_on(const struct bfr_legacy_found *found, uint32_t index, bool
 // Its text, else the table's fallback, else "".
 const char *bfr_legacy_text(const struct bfr_legacy_found *found, uint32_t index);
 
-// The node at a dotted path; NULL when absent.
-struct bfr_node *bfr_legacy_find(const struct bfr_node *root, const char *path);
 // "s3.bucket_name" as the name of its variable, BYTEFREEZER_RECEIVER_S3_BUCKET_NAME; NULL when memory is short.
 const char *bfr_legacy_variable(struct bfr_arena *arena, const char *path);
 

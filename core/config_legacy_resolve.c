@@ -16,9 +16,9 @@ struct search {
 };
 
 // Walk to the mapping that holds the last part of `path`, and that part. NULL when there is none.
-static struct bfr_node *find_parent(const struct bfr_node *root, const char *path, const char **out_key)
+static struct bfr_node *find_parent(struct bfr_node *root, const char *path, const char **out_key)
 {
-    struct bfr_node *map = (struct bfr_node *)(uintptr_t)root;
+    struct bfr_node *map = root;
     for (const char *dot; map != NULL && map->kind == BFR_NODE_MAP && (dot = strchr(path, '.')) != NULL;
          path = dot + 1) {
         char section[64];
@@ -31,13 +31,6 @@ static struct bfr_node *find_parent(const struct bfr_node *root, const char *pat
     }
     *out_key = path;
     return map != NULL && map->kind == BFR_NODE_MAP ? map : NULL;
-}
-
-struct bfr_node *bfr_legacy_find(const struct bfr_node *root, const char *path)
-{
-    const char *key = NULL;
-    const struct bfr_node *map = find_parent(root, path, &key);
-    return map == NULL ? NULL : bfr_node_find(map, key);
 }
 
 static struct bfr_node *take(const struct search *search, const char *path)

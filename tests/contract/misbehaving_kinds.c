@@ -93,7 +93,7 @@ static uint32_t authorize(void *self, const struct bfr_request *request, uint64_
     return BFR_DENY;
 }
 
-static const struct bfr_auth_vtable table = {sizeof table, authorize, NULL};
+static const struct bfr_auth_vtable table = {.size = sizeof table, .authorize = authorize};
 
 #define KIND  BFR_KIND_AUTH
 #define FLAGS 0
