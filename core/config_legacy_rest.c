@@ -122,7 +122,7 @@ static bool is_native(const struct bfr_legacy_setting *setting, const char *path
 // Older keys in sections that both forms have, such as logging.encoding.
 static void refuse_shared(const struct walk *walk, struct bfr_node *root, const char *path)
 {
-    struct bfr_node *leaf = bfr_node_path(root, path);
+    const struct bfr_node *leaf = bfr_node_path(root, path);
     const char *dot = strchr(path, '.');
     if (leaf == NULL || dot == NULL)
         return;
