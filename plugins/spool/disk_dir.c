@@ -158,6 +158,13 @@ const char *bfr_disk_dir_doubtful(const struct disk_dir *dir)
     return NULL;
 }
 
+bool bfr_disk_dir_has_holes(const struct disk_dir *dir)
+{
+    // The lock's file is empty: nothing is lost by it.
+    return fallocate(dir->lock, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0 ||
+           (errno != EOPNOTSUPP && errno != ENOSYS);
+}
+
 uint64_t bfr_disk_dir_free(const struct disk_dir *dir, uint64_t *out_total)
 {
     struct statvfs info;

@@ -29,6 +29,9 @@ void bfr_disk_dir_close(struct disk_dir *dir);
 // The name of the file system if it forgets or cannot be trusted with syncs ("tmpfs", "overlayfs", "NFS"); NULL: it is fine.
 const char *bfr_disk_dir_doubtful(const struct disk_dir *dir);
 
+// May ranges of a file be given back to the file system here?
+bool bfr_disk_dir_has_holes(const struct disk_dir *dir);
+
 // Bytes that this process may still write to the file system; 0 when it does not say. *out_total: its size.
 uint64_t bfr_disk_dir_free(const struct disk_dir *dir, uint64_t *out_total);
 

@@ -84,7 +84,9 @@ enum group_fit bfr_disk_group_add(struct disk_group *group, const struct disk_se
     uint64_t number = segment->records + group->count + 1;
     const struct record_header header = {.nonce = file->nonce,
                                          .segment_id = file->id,
-                                         .sequence = file->id << SEQUENCE_BITS | number,
+                                         // One that moved keeps its own.
+                                         .sequence = entry->sequence != 0 ? entry->sequence
+                                                                          : file->id << SEQUENCE_BITS | number,
                                          .received_ns = batch->received_ns};
 
     if (group->count == GROUP_ENTRIES_MAX || HEADS_BYTES - group->heads_used < HEAD_MAX_BYTES)

@@ -11,6 +11,7 @@
 #include "disk_entry.h"
 #include "disk_letters.h"
 #include "disk_load.h"
+#include "disk_move.h"
 #include "disk_reclaim.h"
 #include "disk_seen.h"
 
@@ -77,6 +78,7 @@ static void end_recovery(struct disk_queue *queue)
 {
     bfr_disk_seen_free(queue->seen);
     queue->seen = NULL;
+    bfr_disk_move_recovered(queue);
     pthread_mutex_lock(&queue->mutex);
     queue->recovered = true;
     uint64_t held = queue->held_batches, buried = queue->buried_batches;
@@ -161,6 +163,7 @@ static bool turn(struct disk_queue *queue, uint64_t *next_ns)
     more |= index_one(queue);
     more |= bfr_disk_letters_file_one(queue);
     more |= bfr_disk_punch_one(queue);
+    more |= bfr_disk_move_one(queue);
     more |= load_one(queue);
     more |= unload_one(queue);
     look_around(queue, next_ns);

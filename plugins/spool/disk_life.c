@@ -115,6 +115,7 @@ static void warn_of_file_system(struct disk_queue *queue)
         bfr_log(queue->host, BFR_LOG_WARN,
                 "the spool is on a file system that may forget what was synced; put it on a local disk", "directory",
                 queue->options.directory, "file_system", doubtful, NULL);
+    queue->punch_unsupported = !bfr_disk_dir_has_holes(&queue->dir);
     queue->free_bytes = bfr_disk_dir_free(&queue->dir, &total);
     // The option's bound, unless the file system is so small that a twentieth of it is less.
     if (total > 0 && queue->options.min_free_bytes > total / 20)
@@ -204,6 +205,7 @@ void bfr_disk_free(struct disk_queue *queue)
     free(queue->backlogs);
     free(queue->served_bytes);
     free(queue->filed);
+    free(queue->moved);
     bfr_disk_seen_free(queue->seen);
     bfr_recent_close(&queue->recent);
     bfr_disk_dir_close(&queue->dir);

@@ -12,6 +12,7 @@
 
 #include "disk_aside.h"
 #include "disk_entry.h"
+#include "disk_move.h"
 #include "disk_recent.h"
 #include "disk_room.h"
 #include "disk_seen.h"
@@ -81,6 +82,7 @@ static void drop_doubled(struct reading *reading, struct found *found)
     for (size_t i = 0; i < found->count; i++) {
         const struct found_record *record = &found->records[i];
         if (!contains(reading->doubled, reading->doubled_count, record->sequence) &&
+            !bfr_disk_move_is_copy(queue, file->id, record->sequence) &&
             !contains(queue->filed, queue->filed_count, record->sequence)) {
             found->records[kept++] = *record;
             continue;
@@ -88,7 +90,9 @@ static void drop_doubled(struct reading *reading, struct found *found)
         const struct mark mark = {record->sequence, MARK_EVERY_CONSUMER, MARK_PURGED, 0};
         uint8_t bytes[MARK_BYTES];
         bfr_mark_encode(&mark, file->nonce, bytes);
-        if (!bfr_marks_append(file, bytes, sizeof bytes))
+        bool good = bfr_marks_append(file, bytes, sizeof bytes);
+        queue->copies_unmarked |= !good;
+        if (!good)
             bfr_log(queue->host, BFR_LOG_WARN,
                     "a record that stands twice cannot be marked; it is left out all the same", "reason",
                     strerror(errno), NULL);

@@ -63,6 +63,7 @@ void bfr_disk_sync_marks(struct disk_queue *queue)
     bfr_disk_recent_sync(queue);
     pthread_mutex_lock(&queue->mutex);
     queue->marks_wanted = false;
+    uint64_t pass = ++queue->marks_begun;
     queue->marks_since_ns = 0;
     while ((segment = next_dirty(queue, last_id, &marks, &used, &room)) != NULL) {
         last_id = segment->file.id;
@@ -81,6 +82,7 @@ void bfr_disk_sync_marks(struct disk_queue *queue)
     }
     if (error != 0 && queue->marks_since_ns == 0)
         queue->marks_since_ns = queue->host->monotonic_ns(queue->host);
+    queue->marks_ended = pass;
     pthread_cond_broadcast(&queue->commit_done);
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_marks_trouble(queue, error);

@@ -54,7 +54,7 @@ static bool is_free(const struct disk_entry *entry)
     return entry->offered && entry->settle.leased == 0 && !bfr_disk_entry_is_letter(entry);
 }
 
-// Pin up to AT_ONCE entries with a sequence above `after`.
+// Pin up to AT_ONCE entries behind the offset `after`.
 static size_t pin_some(const struct purge *purge, struct disk_segment *segment, uint64_t after, struct disk_entry **out)
 {
     struct disk_queue *queue = purge->queue;
@@ -62,7 +62,7 @@ static size_t pin_some(const struct purge *purge, struct disk_segment *segment, 
     pthread_mutex_lock(&queue->mutex);
     for (struct list *node = segment->entries.next; node != &segment->entries && count < AT_ONCE; node = node->next) {
         struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
-        if (entry->sequence <= after || !is_free(entry) || !tenant_may_match(purge->filter, entry->tenant->name))
+        if (entry->offset <= after || !is_free(entry) || !tenant_may_match(purge->filter, entry->tenant->name))
             continue;
         entry->pinned = true;
         out[count++] = entry;
@@ -111,7 +111,7 @@ static void purge_resident(struct purge *purge, struct disk_segment *segment)
     uint64_t after = 0;
     size_t count;
     while ((count = pin_some(purge, segment, after, some)) > 0) {
-        after = some[count - 1]->sequence;
+        after = some[count - 1]->offset;
         for (size_t i = 0; i < count; i++)
             purge_entry(purge, some[i]);
         pthread_mutex_lock(&purge->queue->mutex);

@@ -65,6 +65,7 @@ struct disk_segment {
     bool counted;             // the host's books have its records
     bool marks_lost;          // memory was short for a mark: what is in RAM knows better than the disk
     bool fresh;               // written in this life
+    bool emptying;            // at start: the last life was moving what is in it
     unsigned pins;            // file work under way: descriptors stay open, the file stays
     uint64_t live;            // records that are held or are letters kept here
     uint64_t parked;          // of these: wanted only by consumers that are not configured, so not in RAM
@@ -144,8 +145,11 @@ struct disk_queue {
     size_t filed_count;
     uint64_t letters_retry_ns; // `work`: filing failed, not before then again
     uint64_t letters_look_ns;  // `work`: when to look for old ones again
-    bool letters_full;         // `work`: there was no room for a letter's file, and that was said
-    struct disk_seen *seen;    // `work`: keys of scanned segments, until everything is counted
+    uint64_t *moved; // `work`: records of segments that were being emptied, rising, until everything is counted
+    size_t moved_count;
+    bool copies_unmarked;   // `work`: the mark of a copy could not be written
+    bool letters_full;      // `work`: there was no room for a letter's file, and that was said
+    struct disk_seen *seen; // `work`: keys of scanned segments, until everything is counted
 
     pthread_mutex_t mutex;    // guards all that follows
     struct backlog *backlogs; // [consumer * LANE_COUNT + lane]
@@ -192,7 +196,8 @@ struct disk_queue {
     bool commit_stop;
     bool commit_runs;
     bool marks_wanted;
-    uint64_t marks_since_ns; // when the oldest unwritten mark or recent entry was made; 0: none
+    uint64_t marks_begun, marks_ended; // passes over all marks
+    uint64_t marks_since_ns;           // when the oldest unwritten mark or recent entry was made; 0: none
     pthread_t commit_thread;
     struct disk_segment *current; // being written; the commit thread alone changes it
     uint64_t next_segment_id;
@@ -210,6 +215,7 @@ struct disk_queue {
     bool keeper_poke; // news since it last looked
     bool recovered;   // every segment is counted
     bool punch_unsupported;
+    bool moving;         // the reserve may be used
     struct adopt *adopt; // the keeper's: files of the previous product; NULL: none left
     uint64_t list_round; // indexes made so far
     pthread_t keeper_thread;

@@ -33,8 +33,11 @@ static bool is_done(const struct disk_segment *segment, uint64_t now_ns)
 // A spare is worth having when it is whole, of the usual size, and nobody waits for room. The mutex is held.
 static uint64_t *spare_slot(struct disk_queue *queue, const struct disk_segment *segment)
 {
-    if (segment->file.file_bytes != queue->options.segment_bytes || segment->punched_bytes > 0 || queue->refused ||
-        queue->keeper_stop || bfr_disk_outside(queue) < queue->options.segment_bytes)
+    if (segment->file.file_bytes != queue->options.segment_bytes || segment->punched_bytes > 0)
+        return NULL;
+    if (queue->punch_unsupported && queue->spares[0] == 0)
+        return &queue->spares[0]; // the reserve
+    if (queue->refused || queue->keeper_stop || bfr_disk_outside(queue) < queue->options.segment_bytes)
         return NULL;
     for (size_t i = 0; i < DISK_SPARES; i++)
         if (queue->spares[i] == 0)
@@ -42,12 +45,13 @@ static uint64_t *spare_slot(struct disk_queue *queue, const struct disk_segment 
     return NULL;
 }
 
-static struct disk_segment *take_done(struct disk_queue *queue, bool *out_keep)
+// `id`: only that one; 0: any. The mutex is held.
+static struct disk_segment *take_done(struct disk_queue *queue, uint64_t id, bool *out_keep)
 {
     uint64_t now_ns = queue->host->monotonic_ns(queue->host);
     for (struct list *node = queue->segments.next; node != &queue->segments; node = node->next) {
         struct disk_segment *segment = LIST_OWNER(node, struct disk_segment, link);
-        if (!is_done(segment, now_ns))
+        if (!is_done(segment, now_ns) || (id != 0 && segment->file.id != id))
             continue;
         *out_keep = spare_slot(queue, segment) != NULL;
         segment->marks_used = 0; // what they say is said by the file's absence
@@ -70,9 +74,14 @@ static void add_spare(struct disk_queue *queue, const struct disk_segment *segme
 
 bool bfr_disk_remove_one(struct disk_queue *queue)
 {
+    return bfr_disk_remove_id(queue, 0);
+}
+
+bool bfr_disk_remove_id(struct disk_queue *queue, uint64_t id)
+{
     bool keep = false;
     pthread_mutex_lock(&queue->mutex);
-    struct disk_segment *segment = take_done(queue, &keep);
+    struct disk_segment *segment = take_done(queue, id, &keep);
     pthread_mutex_unlock(&queue->mutex);
     if (segment == NULL)
         return false;
@@ -101,7 +110,7 @@ bool bfr_disk_spare_drop(struct disk_queue *queue)
     uint64_t id = 0;
     pthread_mutex_lock(&queue->mutex);
     if (queue->refused && bfr_disk_outside(queue) < queue->options.segment_bytes) {
-        for (size_t i = 0; i < DISK_SPARES && id == 0; i++) {
+        for (size_t i = queue->punch_unsupported ? 1 : 0; i < DISK_SPARES && id == 0; i++) {
             id = queue->spares[i];
             queue->spares[i] = 0;
         }
@@ -180,8 +189,8 @@ static bool punch_all(struct disk_queue *queue, struct disk_segment *segment, co
         segment->retry_at_ns = queue->host->monotonic_ns(queue->host) + AGAIN_AFTER_NS;
         if (unsupported)
             bfr_log(queue->host, BFR_LOG_INFO,
-                    "this file system has no holes; space comes back with whole segments only", "directory",
-                    queue->options.directory, NULL);
+                    "this file system has no holes; space comes back with whole segments, which are emptied for it",
+                    "directory", queue->options.directory, NULL);
         queue->punch_unsupported |= unsupported;
     }
     return good;

@@ -19,6 +19,7 @@
 #include "disk_entry.h"
 #include "disk_letters.h"
 #include "disk_load.h"
+#include "disk_move.h"
 #include "disk_room.h"
 #include "disk_seen.h"
 
@@ -111,7 +112,7 @@ static void remove_orphans(struct disk_queue *queue)
         char segment[SEGMENT_NAME_SIZE];
         struct stat info;
         if (!bfr_segment_name_parse(item->d_name, &id, &suffix) ||
-            (strcmp(suffix, "done") != 0 && strcmp(suffix, "idx") != 0))
+            (strcmp(suffix, "done") != 0 && strcmp(suffix, "idx") != 0 && strcmp(suffix, "move") != 0))
             continue;
         bfr_segment_name(id, "seg", segment);
         if (fstatat(fd, segment, &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
@@ -169,6 +170,8 @@ uint32_t bfr_disk_recover(struct disk_queue *queue, struct bfr_err *err)
     if (!bfr_disk_letters_list(queue))
         return bfr_err_set(err, BFR_ENOMEM, "out of memory while listing the dead letters");
     choose_next_id(queue, highest);
+    if (!bfr_disk_move_recover(queue))
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory for the records of a segment that was being emptied");
     queue->seen = bfr_disk_seen_new();
     read_newest(queue);
     return BFR_OK;

@@ -83,12 +83,18 @@ void bfr_disk_seal(struct disk_queue *queue)
     pthread_mutex_unlock(&queue->mutex);
 }
 
+// Where space comes back by moving, the last spare is for that alone. The mutex is held.
+static size_t spares_kept(const struct disk_queue *queue)
+{
+    return queue->punch_unsupported && !queue->moving ? 1 : 0;
+}
+
 // Give spares back until `bytes` more fit under the limit. The mutex is held; *out_ids are to be unlinked.
 static bool make_room(struct disk_queue *queue, uint64_t bytes, uint64_t out_ids[DISK_SPARES])
 {
     for (size_t i = 0; i < DISK_SPARES; i++) {
         out_ids[i] = 0;
-        if (bytes <= bfr_disk_outside(queue) || queue->spares[i] == 0)
+        if (i < spares_kept(queue) || bytes <= bfr_disk_outside(queue) || queue->spares[i] == 0)
             continue;
         out_ids[i] = queue->spares[i];
         queue->spares[i] = 0;
@@ -118,7 +124,8 @@ static bool choose(struct disk_queue *queue, uint64_t record_bytes, uint64_t *ou
     if (record_bytes + SEGMENT_HEADER_BYTES > bytes) // one of its own, of just its size
         bytes = (record_bytes + SEGMENT_HEADER_BYTES + FILE_ALIGN - 1) & ~(uint64_t)(FILE_ALIGN - 1);
     pthread_mutex_lock(&queue->mutex);
-    for (size_t i = 0; i < DISK_SPARES && bytes == queue->options.segment_bytes && *out_spare == 0; i++) {
+    for (size_t i = spares_kept(queue); i < DISK_SPARES && bytes == queue->options.segment_bytes && *out_spare == 0;
+         i++) {
         *out_spare = queue->spares[i];
         if (*out_spare != 0)
             queue->spares_bytes -= bytes;

@@ -226,6 +226,16 @@ void bfr_disk_release(void *self, const char *tenant, uint64_t bytes)
         queue->host->ready(queue->host);
 }
 
+void bfr_disk_room_promise(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->reserved_bytes += bytes;
+    queue->reserved_calls += calls_for(bytes);
+    if (shares_count(queue))
+        share_change(queue, tenant, tenant->held_bytes, tenant->reserved_bytes + bytes);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 void bfr_disk_room_consume(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes)
 {
     give_back(queue, bytes);

@@ -34,6 +34,8 @@ void bfr_disk_side_found(struct disk_queue *queue, struct disk_segment *segment,
 void bfr_disk_side_indexed(struct disk_queue *queue, struct disk_segment *segment, uint64_t index);
 void bfr_disk_side_forget(struct disk_queue *queue, struct disk_segment *segment);
 
+// A reservation that nothing refuses, for what is written again. Without the mutex.
+void bfr_disk_room_promise(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes);
 // A reservation has become a record.
 void bfr_disk_room_consume(struct disk_queue *queue, struct tenant *tenant, uint64_t bytes);
 // True when someone waits for room that has just come back: call host->ready once the mutex is free.

@@ -39,6 +39,13 @@ uint64_t bfr_segment_file_bytes(int directory, uint64_t id, const char *suffix)
     return fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
 }
 
+bool bfr_segment_file_exists(int directory, uint64_t id, const char *suffix)
+{
+    char name[SEGMENT_NAME_SIZE];
+    bfr_segment_name(id, suffix, name);
+    return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 // A file of that size, {id}.free: the recycled one, or a fresh one. -1 with errno. *out_id: under which id it stands.
 static int make_file(int directory, uint64_t id, uint64_t recycled, uint64_t file_bytes, uint64_t *out_id)
 {

@@ -32,6 +32,8 @@ bool bfr_segment_name_parse(const char *name, uint64_t *id, const char **suffix)
 // Bytes that {id}.{suffix} takes on the disk; 0: it is not there.
 uint64_t bfr_segment_file_bytes(int directory, uint64_t id, const char *suffix);
 
+bool bfr_segment_file_exists(int directory, uint64_t id, const char *suffix);
+
 // Make segment `id` in the directory, out of {recycled}.free or anew when that is 0.
 // Header and names are durable when it returns. errno is set on failure, and no file of
 // that id is left.
