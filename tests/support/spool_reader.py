@@ -260,11 +260,20 @@ class Spool:
     def held(self):
         """key -> body of every record that is not settled."""
         return {record.key: record.body for segment in self.segments for record in segment.records
-                if not segment.settled(record)}
+                if not segment.settled(record) and not self._is_copy(segment, record)}
+
+    def _emptying(self, segment):
+        return (self.root / "segments" / f"{segment.id:016x}.move").exists()
+
+    def _is_copy(self, segment, record):
+        """Of a record that still stands in a segment from which it was being moved?"""
+        return not self._emptying(segment) and any(
+            other.sequence == record.sequence and not origin.settled(other)
+            for origin in self.segments if self._emptying(origin) for other in origin.records)
 
     def check(self):
-        """What must hold in any spool, whatever happened: bodies have their hashes, no sequence is used twice, records do
-        not overlap, each index agrees with its segment."""
+        """What must hold in any spool, whatever happened: bodies have their hashes, no sequence waits twice, records do not
+        overlap, each index agrees with its segment."""
         seen = set()
         for segment in self.segments:
             at = 64
@@ -272,6 +281,8 @@ class Spool:
                 require(record.offset >= at, "records overlap")
                 at = record.end
                 require(hashlib.sha256(record.body).digest() == record.fields["stored_sha256"], f"hash of {record.key}")
+                if segment.settled(record) or self._is_copy(segment, record):
+                    continue
                 require(record.sequence not in seen, f"sequence {record.sequence} twice")
                 seen.add(record.sequence)
             index = self.root / "segments" / f"{segment.id:016x}.idx"
