@@ -103,12 +103,26 @@ static const struct bfr_option webhook_options[] = {
      .min = "1ms",
      .max = "24h",
      .help = "time in which a request's head must arrive"},
+    {.name = "min_body_rate",
+     .type = BFR_OPTION_SIZE,
+     .fallback = "1KiB",
+     .help = "bytes per second that a body must bring on average once it takes longer than 5 s; 0 = any"},
     {.name = "max_connections",
      .type = BFR_OPTION_INTEGER,
      .fallback = "10000",
      .min = "1",
      .max = "1000000",
      .help = "connections at one time"},
+    {.name = "max_connections_per_address",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "0",
+     .max = "1000000",
+     .help = "connections at one time from one IPv4 address or IPv6 /64 network; 0 = no limit"},
+    {.name = "max_connection_age",
+     .type = BFR_OPTION_DURATION,
+     .fallback = "0s",
+     .max = "365d",
+     .help = "time after which a connection is ended behind a reply or when idle, 10 % more or less; 0 = never"},
     {.name = "gzip_check",
      .type = BFR_OPTION_STRING,
      .fallback = "header",
@@ -307,7 +321,10 @@ static void fill_webhook(const struct bfr_values *values, struct bfr_settings *o
     out->webhook.write_timeout_ms = whole(values, "write_timeout_seconds");
     out->webhook.idle_timeout_ms = whole(values, "idle_timeout_seconds");
     out->webhook.head_timeout_ms = whole(values, "head_timeout");
+    out->webhook.min_body_rate = whole(values, "min_body_rate");
     out->webhook.max_connections = (uint32_t)whole(values, "max_connections");
+    out->webhook.max_connections_per_address = (uint32_t)whole(values, "max_connections_per_address");
+    out->webhook.max_connection_age_ms = whole(values, "max_connection_age");
     out->webhook.gzip_check = word_value(gzip_checks, bfr_values_string(values, "gzip_check"));
 }
 

@@ -18,6 +18,17 @@ struct bfr_tls_settings {
     const char *client_ca; // "" = client certificates are not asked for
 };
 
+// 0 = no limit.
+struct bfr_rate {
+    uint64_t requests_per_second;
+    uint64_t bytes_per_second;
+};
+
+struct bfr_tenant_quota {
+    const char *tenant;
+    struct bfr_rate rate;
+};
+
 struct bfr_settings {
     struct {
         const char *name;
@@ -36,11 +47,16 @@ struct bfr_settings {
         uint64_t write_timeout_ms;
         uint64_t idle_timeout_ms;
         uint64_t head_timeout_ms; // absolute, for a head
+        uint64_t min_body_rate;   // bytes per second, 0 = none
         uint32_t max_connections;
         struct bfr_tls_settings tls;
         const char *const *proxy_trusted; // networks, checked (config_cidr.h); none = no PROXY protocol
         size_t proxy_trusted_count;
         uint32_t gzip_check; // enum bfr_gzip_check_level
+};
+
+        uint32_t max_connections_per_address; // 0 = no limit
+        uint64_t max_connection_age_ms;       // 0 = no limit
     } webhook;
     struct {
         const char *const *bind;
@@ -53,6 +69,11 @@ struct bfr_settings {
         uint64_t budget; // bytes
         uint64_t wait_ms;
     } memory;
+    struct {
+        struct bfr_rate fallback; // `default`: of each tenant that is not listed
+        const struct bfr_tenant_quota *tenants;
+        size_t tenant_count;
+    } quotas;
     uint32_t ack; // enum bfr_ack_level
     uint64_t ack_timeout_ms;
     uint64_t shutdown_delay_ms;

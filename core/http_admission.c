@@ -135,6 +135,21 @@ static enum bfr_step deny(struct bfr_http_request *request)
     }
 }
 
+// After the verdict, so that nobody can use up what belongs to another tenant.
+static enum bfr_refusal check_quota(struct bfr_http_request *request)
+{
+    struct bfr_quota *quota = request->shared->quota;
+    if (quota == NULL)
+        return BFR_REFUSE_NONE;
+    uint64_t wait_ns;
+    enum bfr_refusal refusal =
+        bfr_quota_take(quota, request->target.tenant, request->gate.length, bfr_shared_now(request->shared), &wait_ns);
+    if (refusal != BFR_REFUSE_NONE)
+        request->retry_after_s = (uint32_t)((wait_ns + BFR_NS_PER_S - 1) / BFR_NS_PER_S);
+    request->owes_bytes = refusal == BFR_REFUSE_NONE && request->gate.chunked;
+    return refusal;
+}
+
 enum bfr_step bfr_admission_judge(struct bfr_http_request *request, uint32_t decision)
 {
     if (decision == BFR_DENY)
@@ -143,6 +158,9 @@ enum bfr_step bfr_admission_judge(struct bfr_http_request *request, uint32_t dec
         request->retry_after_s = request->verdict.retry_after_s;
         return bfr_request_refuse(request, BFR_REFUSE_AUTH_UNKNOWN);
     }
+    enum bfr_refusal refusal = check_quota(request);
+    if (refusal != BFR_REFUSE_NONE)
+        return bfr_request_refuse(request, refusal);
     request->stage = BFR_AT_BODY;
     struct bfr_body_rules rules = {
         .discard = request->test,

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+#include <event2/util.h>
+
+#include "bug.h"
 #include "http_exchange.h"
 #include "http_loop.h"
 
@@ -37,6 +40,49 @@ void bfr_connection_enter(struct bfr_http_connection *connection, enum bfr_conne
 uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint64_t ms)
 {
     return bfr_shared_now(connection->loop->shared) + ms * BFR_NS_PER_MS;
+}
+
+void bfr_connection_rest(struct bfr_http_connection *connection)
+{
+    const struct bfr_settings *settings = connection->loop->shared->setup.settings;
+    uint64_t until = bfr_connection_in_ms(connection, settings->webhook.idle_timeout_ms);
+    bfr_connection_enter(connection, BFR_CONNECTION_IDLE,
+                         until < connection->retire_ns ? until : connection->retire_ns);
+}
+
+bool bfr_connection_is_old(const struct bfr_http_connection *connection)
+{
+    return connection->retire_ns != UINT64_MAX && bfr_shared_now(connection->loop->shared) >= connection->retire_ns;
+}
+
+#define RATE_FREE_NS (5 * BFR_NS_PER_S) // no rate is asked of a body before
+
+// When the bytes that came will be too few, at the least rate that is asked.
+static uint64_t too_slow_at(const struct bfr_http_connection *connection)
+{
+    uint64_t rate = connection->loop->shared->setup.settings->webhook.min_body_rate;
+    if (rate == 0)
+        return UINT64_MAX;
+    double seconds = (double)connection->request->body.source_bytes / (double)rate;
+    uint64_t paid_ns = seconds < 1e9 ? (uint64_t)(seconds * (double)BFR_NS_PER_S) : UINT64_MAX / 2;
+    return connection->body_ns + (paid_ns > RATE_FREE_NS ? paid_ns : RATE_FREE_NS);
+}
+
+void bfr_connection_await_body(struct bfr_http_connection *connection)
+{
+    uint64_t slow_ns = too_slow_at(connection);
+    bfr_connection_enter(connection, BFR_CONNECTION_BODY,
+                         slow_ns < connection->body_by_ns ? slow_ns : connection->body_by_ns);
+}
+
+// The deadline has come, but bytes have come too since it was set: another one.
+static bool is_fast_enough(struct bfr_http_connection *connection)
+{
+    uint64_t now = bfr_shared_now(connection->loop->shared);
+    if (connection->phase != BFR_CONNECTION_BODY || now >= connection->body_by_ns || now >= too_slow_at(connection))
+        return false;
+    bfr_connection_await_body(connection);
+    return true;
 }
 
 // ---- end ----
@@ -106,7 +152,9 @@ static void destroy(struct bfr_http_connection *connection)
     bfr_connection_unstarve(connection);
     bfr_loop_unregister(loop, connection);
     TAILQ_REMOVE(&loop->all, connection, link);
-    atomic_fetch_sub(&loop->shared->connections, 1);
+    if (!connection->surplus)
+        atomic_fetch_sub(&loop->shared->connections, 1);
+    bfr_peers_leave(loop->shared->peers, connection->counted);
     event_del(&connection->timer);
     evbuffer_free(connection->raw);
     bfr_connection_release(connection);
@@ -126,16 +174,50 @@ void bfr_connection_close(struct bfr_http_connection *connection)
     evhttp_connection_free(connection->evcon);
 }
 
+static enum bfr_close close_reason(const struct bfr_http_connection *connection)
+{
+    switch (connection->phase) {
+    case BFR_CONNECTION_HEAD:
+        return BFR_CLOSE_HEAD;
+    case BFR_CONNECTION_BODY:
+        return bfr_shared_now(connection->loop->shared) >= connection->body_by_ns ? BFR_CLOSE_BODY : BFR_CLOSE_RATE;
+    case BFR_CONNECTION_IDLE:
+        return bfr_connection_is_old(connection) ? BFR_CLOSE_AGE : BFR_CLOSE_IDLE;
+    default:
+        return BFR_CLOSE_REPLY;
+    }
+}
+
 // A connection that sends too slowly, or nothing, is closed without a word: a 4xx would make the sender give up its batch.
 static void expire(struct bfr_http_connection *connection)
 {
-    if (connection->phase == BFR_CONNECTION_STARVED || connection->phase == BFR_CONNECTION_WAIT)
+    if (connection->phase == BFR_CONNECTION_STARVED || connection->phase == BFR_CONNECTION_WAIT) {
         bfr_exchange_expire(connection);
-    else
+    } else if (!is_fast_enough(connection)) {
+        bfr_figures_close(&connection->loop->shared->figures, close_reason(connection));
         bfr_connection_close(connection);
+    }
 }
 
 // ---- birth ----
+
+// Ten percent more or less, so that connections made at one time do not all come again at one time.
+static uint64_t retire_at(const struct bfr_http_shared *shared)
+{
+    uint64_t age_ns = shared->setup.settings->webhook.max_connection_age_ms * BFR_NS_PER_MS;
+    if (age_ns == 0)
+        return UINT64_MAX;
+    uint16_t random;
+    evutil_secure_rng_get_bytes(&random, sizeof random);
+    return bfr_shared_now(shared) + age_ns / 10 * 9 + age_ns / 5 * random / UINT16_MAX;
+}
+
+bool bfr_connection_count(struct bfr_http_connection *connection, const char *address)
+{
+    struct bfr_peers *peers = connection->loop->shared->peers;
+    bfr_must(connection->counted == NULL);
+    return peers == NULL || bfr_peers_enter(peers, address, &connection->counted);
+}
 
 // evhttp has taken the bufferevent over; descriptor, peer and evhttp's own callbacks are known now.
 static void be_born(struct bfr_http_connection *connection)
@@ -161,9 +243,13 @@ static void be_born(struct bfr_http_connection *connection)
         bfr_connection_close(connection);
         return;
     }
-    bfr_connection_enter(
-        connection, BFR_CONNECTION_IDLE,
-        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.idle_timeout_ms));
+    connection->retire_ns = retire_at(loop->shared);
+    if (connection->surplus || !bfr_connection_count(connection, connection->peer)) {
+        bfr_figures_close(&loop->shared->figures, connection->surplus ? BFR_CLOSE_SURPLUS : BFR_CLOSE_ADDRESS);
+        bfr_connection_close(connection);
+        return;
+    }
+    bfr_connection_rest(connection);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -182,6 +268,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         else
             expire(connection);
     }
+}
+
+// Loops accept without asking each other, so one of them may be too late.
+static bool take_place(struct bfr_http_shared *shared)
+{
+    if (atomic_fetch_add(&shared->connections, 1) < shared->connections_max)
+        return true;
+    atomic_fetch_sub(&shared->connections, 1);
+    return false;
 }
 
 struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg)
@@ -203,8 +298,8 @@ struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg)
     evtimer_assign(&connection->timer, base, on_timer, connection);
     bufferevent_incref(bev); // until be_born, in case evhttp frees it at once
     event_active(&connection->timer, EV_TIMEOUT, 0);
-    if (atomic_fetch_add(&loop->shared->connections, 1) + 1 >=
-        connection->loop->shared->setup.settings->webhook.max_connections)
+    connection->surplus = !take_place(loop->shared);
+    if (atomic_load(&loop->shared->connections) >= loop->shared->connections_max)
         bfr_listeners_pause(&loop->listeners, "webhook.max_connections is reached");
     return bev;
 out:

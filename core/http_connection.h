@@ -49,11 +49,15 @@ struct bfr_http_connection {
     struct evbuffer *raw; // bytes not looked at yet
 
     struct event timer;
-    uint64_t deadline_ns; // of the present phase
-    uint64_t armed_ns;    // when the timer will fire, at or before the deadline; 0 = not armed
-    uint64_t body_by_ns;  // of the body
-    uint64_t paused_ns;   // since when it is STARVED
-    uint64_t linger_left; // bytes it may still send in LINGER
+    uint64_t deadline_ns;     // of the present phase
+    uint64_t armed_ns;        // when the timer will fire, at or before the deadline; 0 = not armed
+    uint64_t body_by_ns;      // of the body
+    uint64_t body_ns;         // when the body began, moved on by the time for which it was paused
+    uint64_t paused_ns;       // since when it is STARVED
+    uint64_t retire_ns;       // webhook.max_connection_age, with its jitter; UINT64_MAX = never
+    struct bfr_peer *counted; // in the connections of its address
+    bool surplus;             // one too many: another loop was faster
+    uint64_t linger_left;     // bytes it may still send in LINGER
 
     struct bfr_http_request *request;
 };
@@ -61,12 +65,20 @@ struct bfr_http_connection {
 // evhttp's bevcb; `arg` is the loop.
 struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg);
 
+// Count it among the connections of `address`, once. False: there are too many; it is to be closed.
+bool bfr_connection_count(struct bfr_http_connection *connection, const char *address);
+
 // Free it, and with it the request, whatever their state. Not below libevent's input callback.
 void bfr_connection_close(struct bfr_http_connection *connection);
 
 // The same, later: below libevent's read callback the connection must survive until it returns.
 void bfr_connection_kill(struct bfr_http_connection *connection);
 
+// Between requests.
+void bfr_connection_rest(struct bfr_http_connection *connection);
+// A body begins, or goes on after a pause.
+void bfr_connection_await_body(struct bfr_http_connection *connection);
+bool bfr_connection_is_old(const struct bfr_http_connection *connection);
 void bfr_connection_enter(struct bfr_http_connection *connection, enum bfr_connection_phase phase,
                           uint64_t deadline_ns);
 void bfr_connection_deadline(struct bfr_http_connection *connection, uint64_t deadline_ns); // in the same phase

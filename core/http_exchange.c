@@ -84,9 +84,7 @@ static void on_replied(struct evhttp_request *from, void *arg)
 {
     (void)from;
     struct bfr_http_connection *connection = arg;
-    bfr_connection_enter(
-        connection, BFR_CONNECTION_IDLE,
-        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.idle_timeout_ms));
+    bfr_connection_rest(connection);
     bfr_connection_settle(connection);
 }
 
@@ -115,7 +113,8 @@ void bfr_exchange_handle(struct evhttp_request *from, void *arg)
     struct bfr_reply out;
     bfr_reply_build(request, &out);
     count_reply(connection);
-    bool close = request->gate.close || atomic_load(&loop->shared->shedding) || atomic_load(&loop->shared->closing);
+    bool close = request->gate.close || bfr_connection_is_old(connection) || atomic_load(&loop->shared->shedding) ||
+                 atomic_load(&loop->shared->closing);
     bfr_connection_release(connection);
     bfr_connection_enter(
         connection, BFR_CONNECTION_REPLY,
@@ -149,7 +148,8 @@ static void begin_body(struct bfr_http_connection *connection)
         send_continue(connection);
     connection->body_by_ns =
         bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.read_timeout_ms);
-    bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+    connection->body_ns = bfr_connection_in_ms(connection, 0);
+    bfr_connection_await_body(connection);
 }
 
 static void wait_for_answer(struct bfr_http_connection *connection)
@@ -331,8 +331,10 @@ void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *i
 // The time for which we kept it waiting is not the client's.
 static void resume_body(struct bfr_http_connection *connection)
 {
-    connection->body_by_ns += bfr_shared_now(connection->loop->shared) - connection->paused_ns;
-    bfr_connection_enter(connection, BFR_CONNECTION_BODY, connection->body_by_ns);
+    uint64_t paused_for = bfr_shared_now(connection->loop->shared) - connection->paused_ns;
+    connection->body_by_ns += paused_for;
+    connection->body_ns += paused_for;
+    bfr_connection_await_body(connection);
 }
 
 // Admission or a paused body goes on, or does not.

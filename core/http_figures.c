@@ -11,6 +11,12 @@ static const char *const statuses[] = {"200", "400", "401", "403", "404", "405",
 #define STATUS_COUNT (sizeof statuses / sizeof statuses[0])
 _Static_assert(STATUS_COUNT <= BFR_FIGURES_CODES, "a series for every status");
 
+static const char *const closes[BFR_CLOSE_COUNT] = {
+    [BFR_CLOSE_HEAD] = "head_timeout",   [BFR_CLOSE_BODY] = "body_timeout", [BFR_CLOSE_RATE] = "body_rate",
+    [BFR_CLOSE_REPLY] = "write_timeout", [BFR_CLOSE_IDLE] = "idle",         [BFR_CLOSE_AGE] = "age",
+    [BFR_CLOSE_ADDRESS] = "per_address", [BFR_CLOSE_SURPLUS] = "too_many",
+};
+
 static void collect(void *arg, struct bfr_metrics_writer *writer)
 {
     struct bfr_http_shared *shared = arg;
@@ -32,10 +38,13 @@ bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, 
                              "Requests answered on the webhook port, by status code.", by_code);
     struct bfr_metric *refused = bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_refused_total",
                                                       "Requests refused on the webhook port, by reason.", by_reason);
+    struct bfr_metric *closed =
+        bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_connections_closed_total",
+                             "Connections of the webhook port ended by a limit, without a reply.", by_reason);
     struct bfr_metric *ack =
         bfr_metrics_register(metrics, BFR_METRIC_HISTOGRAM, "bytefreezer_receiver_ack_duration_seconds",
                              "From the last byte of an accepted body to its reply.", NULL);
-    if (requests == NULL || refused == NULL || ack == NULL)
+    if (requests == NULL || refused == NULL || closed == NULL || ack == NULL)
         return false;
 
     for (size_t i = 0; i < STATUS_COUNT; i++) {
@@ -46,6 +55,10 @@ bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, 
     for (unsigned i = BFR_REFUSE_NONE + 1; i < BFR_REFUSE_COUNT; i++) {
         const char *values[] = {bfr_refusal_info(i)->label, NULL};
         figures->refused[i] = bfr_metric_series(refused, values);
+    }
+    for (unsigned i = 0; i < BFR_CLOSE_COUNT; i++) {
+        const char *values[] = {closes[i], NULL};
+        figures->closed[i] = bfr_metric_series(closed, values);
     }
     figures->ack_duration = bfr_metric_series(ack, NULL);
     bfr_metrics_collect(metrics, collect, shared);
@@ -59,6 +72,11 @@ void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_re
             bfr_series_add(figures->requests[i].series, 1);
     if (refusal != BFR_REFUSE_NONE)
         bfr_series_add(figures->refused[refusal], 1);
+}
+
+void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason)
+{
+    bfr_series_add(figures->closed[reason], 1);
 }
 
 void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns)

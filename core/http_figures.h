@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The edge's metrics: requests_total{code}, refused_total{reason}, ack_duration_seconds, connections, memory_used_bytes.
+// The edge's metrics: requests_total{code}, refused_total{reason}, ack_duration_seconds, connections,
+// connections_closed_total{reason}, memory_used_bytes.
 // Series are looked up once, so that an update on a loop is lock-free.
 #ifndef BFR_CORE_HTTP_FIGURES_H
 #define BFR_CORE_HTTP_FIGURES_H
@@ -13,12 +14,26 @@
 
 struct bfr_http_shared;
 
+// Why a connection ended without a reply.
+enum bfr_close {
+    BFR_CLOSE_HEAD,    // the head took too long
+    BFR_CLOSE_BODY,    // the body took too long
+    BFR_CLOSE_RATE,    // the body came too slowly
+    BFR_CLOSE_REPLY,   // the reply was not taken
+    BFR_CLOSE_IDLE,    // nothing came
+    BFR_CLOSE_AGE,     // idle, and old enough
+    BFR_CLOSE_ADDRESS, // its address has too many
+    BFR_CLOSE_SURPLUS, // there are too many
+    BFR_CLOSE_COUNT
+};
+
 struct bfr_figures {
     struct {
         uint16_t status;
         struct bfr_series *series;
     } requests[BFR_FIGURES_CODES];
     struct bfr_series *refused[BFR_REFUSE_COUNT];
+    struct bfr_series *closed[BFR_CLOSE_COUNT];
     struct bfr_series *ack_duration;
 };
 
@@ -26,6 +41,7 @@ struct bfr_figures {
 bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared);
 
 void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_refusal refusal); // [loop]
+void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason);                     // [loop]
 void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);                        // [loop]
 
 #endif

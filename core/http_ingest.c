@@ -16,7 +16,9 @@ static uint64_t next_reserve(const struct bfr_http_request *request, uint64_t wa
 enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size)
 {
     uint64_t wanted = request->body.source_bytes + size;
-    if (wanted > request->shared->setup.max_payload_bytes)
+    // body_left: of this chunk, as announced. There is no need to read it to know that it is too much.
+    uint64_t announced = request->body.source_bytes + request->gate.body_left;
+    if (announced > request->shared->setup.max_payload_bytes)
         return bfr_request_refuse(request, BFR_REFUSE_TOO_LARGE);
     if (request->test)
         return BFR_STEP_GO;
@@ -137,6 +139,10 @@ enum bfr_step bfr_ingest_expire(struct bfr_http_request *request)
 bool bfr_ingest_leave(struct bfr_http_request *request)
 {
     bool alone = !is_waiting(request) || stop_waiting(request);
+    if (request->owes_bytes)
+        bfr_quota_charge(request->shared->quota, request->target.tenant, request->body.source_bytes,
+                         bfr_shared_now(request->shared));
+    request->owes_bytes = false;
     if (request->room > 0)
         bfr_intake_release(request->shared->setup.pipeline, request->target.tenant, request->room);
     bfr_budget_give(request->shared->budget, request->memory);

@@ -101,7 +101,7 @@ void bfr_listeners_adopt(struct bfr_listeners *listeners)
 
 static bool has_place(const struct bfr_listeners *listeners)
 {
-    return atomic_load(&listeners->shared->connections) < listeners->shared->setup.settings->webhook.max_connections;
+    return atomic_load(&listeners->shared->connections) < listeners->shared->connections_max;
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)

@@ -49,6 +49,8 @@ static const struct bfr_refusal_info table[BFR_REFUSE_COUNT] = {
     [BFR_REFUSE_SPOOL_FULL] = {503, "spool_full", "no room in the spool, try again later"},
     [BFR_REFUSE_TENANT_SHARE] = {429, "tenant_share",
                                  "this tenant has used up its share of the spool, try again later"},
+    [BFR_REFUSE_REQUEST_RATE] = {429, "request_rate", "this tenant sends more requests per second than it may"},
+    [BFR_REFUSE_BYTE_RATE] = {429, "byte_rate", "this tenant sends more bytes per second than it may"},
     [BFR_REFUSE_MEMORY] = {503, "memory", "out of memory for bodies, try again later"},
     [BFR_REFUSE_DIGEST] = {503, "digest", "the body was damaged on the way: it is not what its digest says, try again"},
     [BFR_REFUSE_AUTH_UNKNOWN] = {503, "auth_unknown", "the sender's rights cannot be checked now, try again later"},

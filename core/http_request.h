@@ -74,6 +74,7 @@ struct bfr_http_request {
 
     uint64_t room;    // reserved for the tenant in the pipeline, not submitted yet
     uint64_t memory;  // taken from the budget, not handed to a batch yet
+    bool owes_bytes;  // nobody declared them: the quota is charged with what came
     bool waited;      // for memory, and goes on now: nobody is before it
     uint64_t growing; // bytes for which room was asked last
 

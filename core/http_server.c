@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bug.h"
+#include "http_descriptors.h"
 #include "http_loop.h"
 #include "log.h"
 
@@ -50,6 +51,12 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     pthread_cond_init(&shared->deaf, NULL);
     shared->budget = bfr_budget_new(setup->settings->memory.budget,
                                     setup->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES, nudge_all, server);
+    shared->connections_max = bfr_descriptors_for_connections(setup->settings->webhook.max_connections);
+    uint32_t per_address = setup->settings->webhook.max_connections_per_address;
+    if (per_address > 0)
+        shared->peers = bfr_peers_new(per_address);
+    if (!bfr_quota_new(setup->settings, &shared->quota) || (per_address > 0 && shared->peers == NULL))
+        return false;
     shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     return shared->budget != NULL && shared->sha256 != NULL;
 }
@@ -190,6 +197,8 @@ void bfr_http_server_free(struct bfr_http_server *server)
     for (unsigned i = 0; i < server->loops_made; i++)
         bfr_loop_fini(&server->loops[i]);
     bfr_budget_release(server->shared.budget);
+    bfr_quota_free(server->shared.quota);
+    bfr_peers_free(server->shared.peers);
     EVP_MD_free(server->shared.sha256);
     pthread_cond_destroy(&server->shared.deaf);
     pthread_mutex_destroy(&server->shared.lock);

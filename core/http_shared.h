@@ -11,11 +11,16 @@
 
 #include "http_budget.h"
 #include "http_figures.h"
+#include "http_peers.h"
+#include "http_quota.h"
 #include "http_server.h"
 
 struct bfr_http_shared {
     struct bfr_http_setup setup;
     struct bfr_budget *budget;
+    struct bfr_quota *quota; // NULL = nothing is limited
+    struct bfr_peers *peers; // NULL = no limit per address
+    uint32_t connections_max;
     struct bfr_figures figures;
     EVP_MD *sha256;
     atomic_uint connections;
