@@ -52,9 +52,7 @@ struct bfr_settings {
         struct bfr_tls_settings tls;
         const char *const *proxy_trusted; // networks, checked (config_cidr.h); none = no PROXY protocol
         size_t proxy_trusted_count;
-        uint32_t gzip_check; // enum bfr_gzip_check_level
-};
-
+        uint32_t gzip_check;                  // enum bfr_gzip_check_level
         uint32_t max_connections_per_address; // 0 = no limit
         uint64_t max_connection_age_ms;       // 0 = no limit
     } webhook;
