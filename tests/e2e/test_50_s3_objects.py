@@ -290,7 +290,7 @@ def test_settings_of_the_objects_reach_the_store(s3_receiver, bucket):
 
 
 def test_virtual_host_style_reaches_the_bucket(s3_receiver, bucket, s3_store):
-    receiver = s3_receiver(path_style=False, endpoint=f"http://localhost:{s3_store.port}")
+    receiver = s3_receiver(path_style=False, endpoint=f"http://s3.localhost:{s3_store.port}")
     body = gzip_batch()
     assert Sender(receiver.port).post("acme", "web", body, "a.gz").status == 200
     receiver.wait_batches("stored", 1)

@@ -17,6 +17,7 @@ from support.wait import wait_until
 ACCESS_KEY = "TESTACCESSKEY0000001"
 SECRET_KEY = "testSecretKey000000000000000000000000001"
 REGION = "us-east-1"
+KMS_KEY = "testkey-1"
 
 # Small, unauthenticated, quick to agree: nothing here is about keeping data.
 _CONF = """[global]
@@ -52,8 +53,11 @@ osd pool default size = 1
 osd pool default pg num = 4
 osd pool default pg autoscale mode = off
 memstore device bytes = 4G
-rgw frontends = beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1
-rgw dns name = localhost
+rgw frontends = beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1{more_endpoints}
+rgw crypt require ssl = false
+rgw crypt s3 kms backend = testing
+rgw crypt s3 kms encryption keys = {kms_key}=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
+rgw dns name = s3.localhost
 rgw thread pool size = 32
 rgw rados pool pg num min = 4
 """
@@ -71,21 +75,39 @@ def free_ports(count):
             sock.close()
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 class S3Server:
-    def __init__(self):
+    """`certificate`: a PEM file with certificate and key; the gateway then speaks TLS too, on `tls_port`."""
+
+    def __init__(self, certificate=None):
+        self.certificate = certificate
         self._directory = tempfile.TemporaryDirectory(prefix="bfr-s3-")
         self.directory = pathlib.Path(self._directory.name)
         self.daemons = {}
-        self.mon, self.low, self.high, self.port = self._ports()
+        self.mon, self.low, self.high, self.port, self.tls_port = self._ports()
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
     @staticmethod
     def _ports():
         """The object store takes four in a row; they are only asked for, so a clash is found at start."""
         base = free_ports(1)[0]
-        mon, gateway = free_ports(2)
+        mon, gateway, tls = free_ports(3)
         low = base if base < 65000 else 20000
-        return mon, low, low + 8, gateway
+        return mon, low, low + 8, gateway, tls
+
+    def _more_endpoints(self):
+        more = f" endpoint=[::1]:{self.port}" if has_ipv6() else ""
+        if self.certificate is not None:
+            more += f" ssl_endpoint=127.0.0.1:{self.tls_port} ssl_certificate={self.certificate}"
+        return more
 
     # Processes
 
@@ -137,7 +159,8 @@ class S3Server:
         for folder in ("mon", "osd", "log"):
             (self.directory / folder).mkdir()
         (self.directory / "ceph.conf").write_text(_CONF.format(
-            fsid=uuid.uuid4(), dir=self.directory, mon=self.mon, low=self.low, high=self.high, gateway=self.port))
+            fsid=uuid.uuid4(), dir=self.directory, mon=self.mon, low=self.low, high=self.high, gateway=self.port,
+            more_endpoints=self._more_endpoints(), kms_key=KMS_KEY))
         monmap = self.directory / "monmap"
         self._run("monmaptool", "--create", "--clobber", "--fsid", str(uuid.uuid4()), "--addv", "a",
                   f"[v2:127.0.0.1:{self.mon}]", str(monmap))
