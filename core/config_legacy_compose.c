@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline and the services that an older form means: auth, memory, disk, s3, and who is told about it. Decides which
+// The pipeline that an older form means: auth, memory, disk, s3. Decides which
 // stages there are; their keys come from the table. Used on the thread that reads the configuration.
 #include "config_legacy.h"
 
@@ -74,11 +74,6 @@ static struct bfr_node *add_entry(const struct composer *composer, const char *l
 static void add_stage(struct composer *composer, uint32_t place)
 {
     composer->stages[place] = add_entry(composer, "pipeline", bfr_legacy_plugin(place));
-}
-
-static void add_service(struct composer *composer, uint32_t place)
-{
-    composer->stages[place] = add_entry(composer, "services", bfr_legacy_plugin(place));
 }
 
 static bool is_on(const struct composer *composer, uint32_t index, bool fallback)
@@ -194,21 +189,21 @@ static void compose_metrics(struct composer *composer)
                     ? strcmp(mode, "prometheus") == 0
                     : is_on(composer, BFR_LEGACY_OTEL_PULL, false) || !has_text(composer, BFR_LEGACY_OTEL_ENDPOINT);
     if (!pull) {
-        add_service(composer, BFR_LEGACY_OTLP);
+        bfr_diag_warning(
+            composer->diag, composer->found[BFR_LEGACY_OTEL].node->place,
+            "otel has no effect in this mode: metrics are not pushed; they are at /metrics of the API, and "
+            "with 'mode: prometheus' on a port of their own");
         return;
     }
     put_core(composer, "metrics.port", BFR_LEGACY_METRICS_PORT);
     put_core(composer, "metrics.bind", BFR_LEGACY_METRICS_HOST);
 }
 
-static void compose_services(struct composer *composer)
+static void warn_idle(const struct composer *composer)
 {
-    bool control = wants_control(composer) && has_text(composer, BFR_LEGACY_CONTROL_URL);
-    if (control && is_on(composer, BFR_LEGACY_HEALTH_REPORTING, true))
-        add_service(composer, BFR_LEGACY_CONTROL);
-    compose_metrics(composer);
     if (is_on(composer, BFR_LEGACY_SOC_ENABLED, false))
-        add_service(composer, BFR_LEGACY_SOC);
+        bfr_diag_warning(composer->diag, composer->found[BFR_LEGACY_SOC_ENABLED].node->place,
+                         "soc.enabled has no effect: no alerts are sent; watch the log and the metrics");
     if (is_on(composer, BFR_LEGACY_DEV, false))
         bfr_diag_warning(composer->diag, composer->found[BFR_LEGACY_DEV].node->place,
                          "dev has no effect: there are no made-up tenants; for an open receiver leave out "
@@ -242,7 +237,8 @@ void bfr_legacy_compose(struct bfr_arena *arena, struct bfr_node *root, const st
     if (is_on(&composer, BFR_LEGACY_SPOOLING, true))
         add_stage(&composer, BFR_LEGACY_DISK);
     compose_s3(&composer);
-    compose_services(&composer);
+    compose_metrics(&composer);
+    warn_idle(&composer);
     for (uint32_t i = 0; i < bfr_legacy_count; i++)
         put_setting(&composer, i);
 }

@@ -37,9 +37,7 @@ static void test_form_b_is_translated(void **state)
                       "memory\n"
                       "disk directory=spool max_size_bytes=1073741824 dlq_max_age=0\n"
                       "s3 bucket_name=intake region=eu-west-1 endpoint=minio:9000 ssl=true use_iam_role=false "
-                      "access_key=AK secret_key=pa$$word upload_worker_count=3\n"
-                      "service control control_url=https://c api_key=k account_id=a1 errors=false report_interval=20 "
-                      "timeout=10 register_on_startup=false\n",
+                      "access_key=AK secret_key=pa$$word upload_worker_count=3\n",
                       "");
 }
 
@@ -261,6 +259,40 @@ static void test_development_tenants_are_no_more(void **state)
     assert_translated(BUCKET "dev: false\n", NULL, OPEN "memory\n" DISK S3, "");
 }
 
+static void test_metrics_that_are_pulled_have_a_port_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const pulled[] = {
+        "otel: {enabled: true, prometheus_mode: true, endpoint: 'x:4317'}\n",
+        "otel: {enabled: true}\n",
+        "otel: {enabled: true, mode: prometheus, otlp_endpoint: 'x:4317', metrics_host: 0.0.0.0, metrics_port: 9091}\n",
+    };
+    for (size_t i = 0; i < sizeof pulled / sizeof pulled[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, BUCKET "%s", pulled[i]);
+        struct translated run = translate(text, NULL);
+        assert_string_equal(run.findings, "");
+        assert_int_equal(bfr_config_settings(run.config)->metrics.port, 9091);
+        assert_int_equal(bfr_config_settings(run.config)->metrics.bind_count, 1);
+        translated_free(&run);
+    }
+    struct translated run = translate(BUCKET "otel: {enabled: false, metrics_port: 9091}\n", NULL);
+    assert_int_equal(bfr_config_settings(run.config)->metrics.port, 0);
+    translated_free(&run);
+}
+
+static void test_what_is_not_done_any_more_is_warned_about(void **state)
+{
+    (void)state;
+    assert_translated(BUCKET "otel: {enabled: true, otlp_endpoint: 'x:4317'}\n"
+                             "soc: {enabled: true, endpoint: 'http://s'}\n",
+                      NULL, OPEN "memory\n" DISK S3,
+                      "/etc/c.yaml:2:17: warning: otel has no effect in this mode: metrics are not pushed; they are at "
+                      "/metrics of the API, and with 'mode: prometheus' on a port of their own\n"
+                      "/etc/c.yaml:3:16: warning: soc.enabled has no effect: no alerts are sent; watch the log and the "
+                      "metrics\n");
+}
+
 static void test_an_older_key_beside_a_pipeline_says_what_to_write(void **state)
 {
     (void)state;
@@ -313,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_tenants_may_come_from_a_file),
         cmocka_unit_test(test_what_is_neither_true_nor_false_is_an_error),
         cmocka_unit_test(test_development_tenants_are_no_more),
+        cmocka_unit_test(test_metrics_that_are_pulled_have_a_port_of_their_own),
+        cmocka_unit_test(test_what_is_not_done_any_more_is_warned_about),
         cmocka_unit_test(test_an_older_key_beside_a_pipeline_says_what_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
