@@ -27,6 +27,7 @@ struct bfr_port {
     pthread_mutex_t inlet_lock;                 // sinks without a queue: guards the two below
     struct bfr_slot *inlet_first, **inlet_last; // handed in by the loops, not yet put
     atomic_bool fatal;                          // answered the intake with FATAL
+    uint32_t window;                            // sinks: most deliveries in flight
     bool rationed;                              // the intake reserves room here
     bool is_volatile;                           // queues
 };
@@ -53,6 +54,8 @@ struct bfr_pipeline {
     _Atomic uint64_t tokens;
     uint32_t entry_level; // enum bfr_ack_level that a batch has once the first queue has stored it
     bool pumps;
+
+    struct bfr_rescue *rescue; // at the end, when the stable queue fails
 
     atomic_bool started;
     atomic_bool closed;

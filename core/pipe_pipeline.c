@@ -164,6 +164,7 @@ static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_
         port->stage = i < setup->queue_count ? setup->queues[i] : setup->sinks[i - setup->queue_count];
         if (i >= setup->queue_count) {
             bfr_sink_figures_init(&port->figures, pipeline->metrics, bfr_stage_name(port->stage));
+            port->window = sink_window(port->stage);
             continue;
         }
         const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
@@ -195,9 +196,8 @@ static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
     size_t count = direct ? pipeline->sink_count : 1;
     for (size_t i = 0; i < count; i++) {
         struct bfr_port *port = &pipeline->ports[i];
-        port->entry =
-            bfr_deliveries_new(port->stage, &pipeline->tokens, direct ? sink_window(port->stage) : FIRST_QUEUE_LIMIT,
-                               direct ? bfr_direct_on_sink_done : bfr_intake_on_queue_done, port);
+        port->entry = bfr_deliveries_new(port->stage, &pipeline->tokens, direct ? port->window : FIRST_QUEUE_LIMIT,
+                                         direct ? bfr_direct_on_sink_done : bfr_intake_on_queue_done, port);
         port->deliveries = port->entry;
         if (port->entry == NULL)
             return no_memory(err);
@@ -220,7 +220,7 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
         .source = source->stage,
         .consumer = consumer,
         .target = target->stage,
-        .window = to_sink ? sink_window(target->stage) : QUEUE_WINDOW,
+        .window = to_sink ? target->window : QUEUE_WINDOW,
         .level = to_sink ? (pipeline->settings.ack == BFR_ACK_SINK ? BFR_ACK_SINK : 0) : queue_level(pipeline, to),
         .rationed = !to_sink && !target->rationed && BFR_HAS_CALL(queue, reserve) && BFR_HAS_CALL(queue, release),
         .ledger = pipeline->ledger,

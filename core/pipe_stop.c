@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of the pipeline: close the front, empty what is volatile, let deliveries finish, drain the stages from the
-// front to the back, stop them from the back to the front, and say what is lost. Main thread.
+// The end of the pipeline: close the front, empty what is volatile (pipe_rescue.c when the stable queue does not take it),
+// let deliveries finish, drain the stages from the front to the back, stop them from the back to the front, and say what is
+// lost. Main thread.
 //
 // Stopping backwards is what lets a late completion still find its queue: a plugin may complete during its own stop,
 // and the lease that it ends belongs to a stage further to the front.
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "pipe_rescue.h"
 #include "pipe_wait.h"
 
 #define LOSSES_NAMED 20 // by name in the log; the rest is counted
@@ -235,6 +237,30 @@ static uint64_t drain_time(const struct bfr_pipeline *pipeline, uint64_t deadlin
     return now < deadline_ns ? deadline_ns - (deadline_ns - now) / 5 : deadline_ns;
 }
 
+// Does a stable queue say that it has failed?
+static bool stable_failed(struct bfr_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        struct bfr_health health = {.size = sizeof health, .state = BFR_HEALTH_OK};
+        if (pipeline->ports[i].is_volatile)
+            continue;
+        bfr_stage_health(pipeline->ports[i].stage, &health);
+        if (health.state == BFR_HEALTH_FAILED)
+            return true;
+    }
+    return false;
+}
+
+// How long the stable queue may take over what is volatile before the sinks are asked: half of the time, and an eighth when
+// it says itself that it has failed.
+static uint64_t trust_time(struct bfr_pipeline *pipeline, uint64_t drain_ns)
+{
+    uint64_t now = bfr_clock_now(pipeline->clock);
+    if (!bfr_rescue_wanted(pipeline) || now >= drain_ns)
+        return drain_ns;
+    return now + (drain_ns - now) / (stable_failed(pipeline) ? 8 : 2);
+}
+
 // Tell the stages to finish. From here on a RETRY says "no time left" and is nobody's fault.
 static void stages_drain(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
 {
@@ -284,6 +310,17 @@ static void port_stop(struct bfr_pipeline *pipeline, struct bfr_port *port, stru
         entry_abort(pipeline, port);
 }
 
+// What the stable queue has not taken by now goes straight into the sinks.
+static void volatile_rescue(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
+{
+    if (!bfr_rescue_wanted(pipeline))
+        return;
+    bfr_say(BFR_LOG_WARN, "pipeline", "the queue behind does not take what is in memory; it is offered to the sinks",
+            NULL);
+    wait_for(pipeline, bfr_rescue_ready, true, deadline_ns);
+    bfr_rescue_run(pipeline, deadline_ns);
+}
+
 void bfr_pipeline_close(struct bfr_pipeline *pipeline)
 {
     atomic_store(&pipeline->closed, true);
@@ -299,13 +336,17 @@ uint64_t bfr_pipeline_stop(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
     uint64_t drain_ns = drain_time(pipeline, deadline_ns);
     wait_for(pipeline, intake_idle, false, drain_ns);
     links_halt(pipeline, false);
-    wait_for(pipeline, volatile_empty, false, drain_ns);
+    wait_for(pipeline, volatile_empty, false, trust_time(pipeline, drain_ns));
     links_halt(pipeline, true);
     pumps_stop(pipeline);
+    volatile_rescue(pipeline, drain_ns);
     stages_drain(pipeline, deadline_ns);
     wait_for(pipeline, all_idle, true, deadline_ns);
-    for (size_t i = bfr_port_count(pipeline); i > 0; i--)
+    for (size_t i = bfr_port_count(pipeline); i > 0; i--) {
+        if (i == pipeline->queue_count)
+            bfr_rescue_end(pipeline);
         port_stop(pipeline, &pipeline->ports[i - 1], &losses);
+    }
     bfr_dedup_dismiss(pipeline->dedup, BFR_ANSWER_BUSY, "draining");
     atomic_store(&pipeline->started, false);
     losses_close(&losses);

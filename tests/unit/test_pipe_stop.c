@@ -95,6 +95,50 @@ static void test_stable_queue_is_not_emptied_into_the_sinks(void **state)
     rig_close(&rig);
 }
 
+// Memory before a stable queue that refuses everything.
+static void open_with_broken_disk(struct rig *rig, size_t sink_count)
+{
+    rig_init(rig);
+    rig->queue_plugins[1] = &fake_queue_stable;
+    rig->queue_count = 2;
+    rig->sink_count = sink_count;
+    rig_open(rig);
+    rig->queues[1]->put_outcome = BFR_RETRY;
+    rig->queues[1]->put_failures = 0;
+}
+
+static void test_memory_goes_straight_into_the_sinks_when_the_stable_queue_fails(void **state)
+{
+    struct rig rig;
+    (void)state;
+    for (size_t sinks = 1; sinks <= 2; sinks++) {
+        open_with_broken_disk(&rig, sinks);
+        send_many(&rig, 150); // more than one group
+        rig_stop(&rig, 1000);
+        assert_int_equal(rig.lost, 0);
+        assert_int_equal(rig_total(&rig).stored_batches, 150);
+        assert_int_equal(rig_total(&rig).held_batches, 0);
+        assert_int_equal(fake_queue_held(rig.queues[1]), 0);
+        for (size_t i = 0; i < sinks; i++)
+            assert_int_equal(rig.sinks[i]->taken, 150);
+        rig_close(&rig);
+    }
+}
+
+static void test_what_neither_queue_nor_sink_takes_is_lost_and_counted(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_with_broken_disk(&rig, 2);
+    rig.sinks[1]->busy = true; // one of two is not enough
+    send_many(&rig, 30);
+    rig_stop(&rig, 1000);
+    assert_int_equal(rig.lost, 30);
+    assert_int_equal(rig_total(&rig).stored_batches, 0);
+    assert_int_equal(rig_total(&rig).held_batches, 30);
+    rig_close(&rig);
+}
+
 static void test_what_is_lost_is_counted_and_twenty_are_named(void **state)
 {
     struct rig rig;
@@ -332,6 +376,8 @@ int main(void)
         cmocka_unit_test(test_memory_is_emptied_into_the_sinks),
         cmocka_unit_test(test_memory_is_emptied_into_the_stable_queue_which_keeps_the_rest),
         cmocka_unit_test(test_stable_queue_passes_nothing_on_while_memory_is_emptied),
+        cmocka_unit_test(test_memory_goes_straight_into_the_sinks_when_the_stable_queue_fails),
+        cmocka_unit_test(test_what_neither_queue_nor_sink_takes_is_lost_and_counted),
         cmocka_unit_test(test_stable_queue_is_not_emptied_into_the_sinks),
         cmocka_unit_test(test_what_is_lost_is_counted_and_twenty_are_named),
         cmocka_unit_test(test_dead_letters_in_memory_are_lost_by_name),
