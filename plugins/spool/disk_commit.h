@@ -20,6 +20,8 @@ bool bfr_disk_checkpoint(struct disk_queue *queue, uint64_t next_id);
 
 // Write and sync the marks of all segments and recent.log. Commit thread, or whoever is left after it.
 void bfr_disk_sync_marks(struct disk_queue *queue);
+// Have all marks made so far written and synced by the commit thread. False: not all of them are. No lock is held but `work`.
+bool bfr_disk_marks_flush(struct disk_queue *queue);
 
 // The last sync of marks: what went wrong, 0: nothing. Logged when it changes.
 void bfr_disk_marks_trouble(struct disk_queue *queue, int error);

@@ -87,7 +87,8 @@ enum group_fit bfr_disk_group_add(struct disk_group *group, const struct disk_se
                                          // One that moved keeps its own.
                                          .sequence = entry->sequence != 0 ? entry->sequence
                                                                           : file->id << SEQUENCE_BITS | number,
-                                         .received_ns = batch->received_ns};
+                                         .received_ns = batch->received_ns,
+                                         .letter = entry->letter};
 
     if (group->count == GROUP_ENTRIES_MAX || HEADS_BYTES - group->heads_used < HEAD_MAX_BYTES)
         return GROUP_FULL;

@@ -31,6 +31,23 @@ struct reading {
     size_t doubled_count;
 };
 
+static int compare_numbers(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static bool contains(const uint64_t *list, size_t count, uint64_t number)
+{
+    return count > 0 && bsearch(&number, list, count, sizeof *list, compare_numbers) != NULL;
+}
+
+// Was it a dead letter with files when this life began?
+static bool is_filed(const struct disk_queue *queue, uint64_t sequence)
+{
+    return contains(queue->filed, queue->filed_count, sequence);
+}
+
 static void on_gap(void *arg, uint64_t from, uint64_t to, bool torn)
 {
     const struct reading *reading = arg;
@@ -51,8 +68,12 @@ static void on_record(void *arg, const struct record_header *header, uint64_t of
         return;
     if (reading->newest)
         bfr_disk_recent_found(reading->queue, &batch);
-    // Two that both wait are one; a settled one proves nothing: it may have been purged, and sent again.
-    if (settled || reading->segment->counted ||
+    if (settled || reading->segment->counted)
+        return;
+    // Two that both wait are one; a settled one proves nothing: it may have been purged, and sent again. Neither does one
+    // that is a dead letter with files, or was to take the place of one.
+    if (!is_filed(reading->queue, header->sequence) &&
+        !is_filed(reading->queue, bfr_record_letter(envelope, header->envelope_bytes)) &&
         !bfr_disk_seen_add(reading->queue->seen, &batch, consumers, count, header->sequence))
         return;
     uint64_t *doubled = reallocarray(reading->doubled, reading->doubled_count + 1, sizeof *doubled);
@@ -60,17 +81,6 @@ static void on_record(void *arg, const struct record_header *header, uint64_t of
         return; // offered twice, then
     reading->doubled = doubled;
     doubled[reading->doubled_count++] = header->sequence;
-}
-
-static int compare_numbers(const void *left, const void *right)
-{
-    const uint64_t *a = left, *b = right;
-    return *a < *b ? -1 : *a > *b;
-}
-
-static bool contains(const uint64_t *list, size_t count, uint64_t number)
-{
-    return count > 0 && bsearch(&number, list, count, sizeof *list, compare_numbers) != NULL;
 }
 
 // Take out what is a letter with a file already, or stands elsewhere too, and say so on the disk.
@@ -83,7 +93,7 @@ static void drop_doubled(struct reading *reading, struct found *found)
         const struct found_record *record = &found->records[i];
         if (!contains(reading->doubled, reading->doubled_count, record->sequence) &&
             !bfr_disk_move_is_copy(queue, file->id, record->sequence) &&
-            !contains(queue->filed, queue->filed_count, record->sequence)) {
+            !is_filed(queue, record->sequence)) {
             found->records[kept++] = *record;
             continue;
         }

@@ -83,9 +83,24 @@ void bfr_disk_sync_marks(struct disk_queue *queue)
     if (error != 0 && queue->marks_since_ns == 0)
         queue->marks_since_ns = queue->host->monotonic_ns(queue->host);
     queue->marks_ended = pass;
+    queue->marks_failed = error != 0;
     pthread_cond_broadcast(&queue->commit_done);
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_marks_trouble(queue, error);
+}
+
+bool bfr_disk_marks_flush(struct disk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    // A round that is under way may be past the segment; the next one is not.
+    uint64_t round = queue->marks_begun + 1;
+    queue->marks_wanted = true;
+    bfr_disk_poke_commit(queue);
+    while (queue->marks_ended < round && queue->commit_runs && !queue->commit_stop)
+        pthread_cond_wait(&queue->commit_done, &queue->mutex);
+    bool good = queue->marks_ended >= round && !queue->marks_failed;
+    pthread_mutex_unlock(&queue->mutex);
+    return good;
 }
 
 void bfr_disk_marks_trouble(struct disk_queue *queue, int error)

@@ -109,6 +109,7 @@ struct disk_entry {
     struct disk_errand *errand;    // who had it written; NULL: a put of the host, completed with `token`
     uint64_t token;
     uint64_t sequence;
+    uint64_t letter; // the dead letter that it takes back; 0: none
     uint64_t offset;
     uint64_t body_bytes;
     uint32_t envelope_bytes;
@@ -197,6 +198,7 @@ struct disk_queue {
     bool commit_runs;
     bool marks_wanted;
     uint64_t marks_begun, marks_ended; // passes over all marks
+    bool marks_failed;                 // the last of them, at least in part
     uint64_t marks_since_ns;           // when the oldest unwritten mark or recent entry was made; 0: none
     pthread_t commit_thread;
     struct disk_segment *current; // being written; the commit thread alone changes it

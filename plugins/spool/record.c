@@ -26,7 +26,8 @@ enum envelope_tag {
     TAG_STORED_SHA256 = 11,
     TAG_SOURCE_SHA256 = 12,
     TAG_FLAGS = 13,
-    TAG_CONSUMERS = 14
+    TAG_CONSUMERS = 14,
+    TAG_LETTER = 15
 };
 
 static void put32(uint8_t *at, uint32_t value)
@@ -178,6 +179,8 @@ size_t bfr_record_encode(const struct bfr_batch *batch, const struct record_head
         return 0;
     struct writer writer = {out + RECORD_HEADER_BYTES, out + capacity, true};
     put_envelope(&writer, batch, consumers, consumer_count);
+    if (header->letter != 0)
+        put_number(&writer, TAG_LETTER, header->letter);
     size_t envelope_bytes = (size_t)(writer.at - out - RECORD_HEADER_BYTES);
     if (!writer.fits || consumer_count == 0 || envelope_bytes > ENVELOPE_MAX_BYTES)
         return 0;
@@ -258,6 +261,18 @@ static bool take_field(uint16_t tag, const uint8_t *value, size_t size, const ch
     default:
         return true;
     }
+}
+
+uint64_t bfr_record_letter(const uint8_t *envelope, uint32_t envelope_bytes)
+{
+    for (size_t at = 0; at + 4 <= envelope_bytes;) {
+        unsigned tag = envelope[at] | envelope[at + 1] << 8;
+        size_t size = (size_t)(envelope[at + 2] | envelope[at + 3] << 8);
+        if (tag == TAG_LETTER)
+            return size == 8 && at + 12 <= envelope_bytes ? get64(envelope + at + 4) : 0;
+        at += 4 + size;
+    }
+    return 0;
 }
 
 // The list of names at `text`, `size` bytes long, each ended by a NUL.

@@ -30,6 +30,7 @@ struct record_header {
     uint32_t envelope_bytes;
     uint32_t body_crc32c;
     int64_t received_ns;
+    uint64_t letter; // to encode: the sequence of the dead letter that this record takes back; 0: none
 };
 
 // Whole length in the segment, padding included.
@@ -62,6 +63,9 @@ bool bfr_record_header_resembles(const uint8_t in[RECORD_HEADER_BYTES], uint64_t
 uint64_t bfr_record_header_nonce(const uint8_t in[RECORD_HEADER_BYTES]);
 // The CRC over header and envelope; `in` holds both.
 bool bfr_record_check(const uint8_t *in, const struct record_header *header);
+
+// The dead letter that a record with this envelope takes back, see FORMAT.md; 0: none.
+uint64_t bfr_record_letter(const uint8_t *envelope, uint32_t envelope_bytes);
 
 // The envelope's fields into `batch`, whose texts then point into `texts` (at least envelope_bytes + 16 bytes long, kept
 // by the caller as long as the batch struct). Body spans, lengths and CRC come from the header. False: not an envelope.

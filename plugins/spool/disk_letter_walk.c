@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// See disk_letter_walk.h. The next one is the lower of the next file and the next entry.
+#include "disk_letter_walk.h"
+
+#include <stdlib.h>
+
+static bool take_entry(struct disk_queue *queue, uint64_t after, struct letter_in_hand *out)
+{
+    *out = (struct letter_in_hand){.entry = bfr_disk_letter_pin(queue, after)};
+    if (out->entry == NULL)
+        return false;
+    out->batch = bfr_disk_entry_envelope(queue, out->entry);
+    bfr_disk_letter_note(out->entry, out->batch, &out->note);
+    return true;
+}
+
+void bfr_letter_put_back(struct disk_queue *queue, struct letter_in_hand *hand)
+{
+    if (hand->entry != NULL)
+        bfr_disk_letter_unpin(queue, hand->entry);
+    else
+        bfr_letter_note_free(&hand->note);
+    if (hand->batch != NULL)
+        queue->host->batch_release(queue->host, hand->batch);
+}
+
+void bfr_letter_walk_begin(struct letter_walk *walk, struct disk_queue *queue, uint64_t after)
+{
+    *walk = (struct letter_walk){.queue = queue, .after = after};
+    walk->files = bfr_letter_list(queue->dir.letters, false, &walk->file_count);
+    if (walk->files == NULL)
+        walk->file_count = 0;
+    while (walk->next < walk->file_count && walk->files[walk->next] <= after)
+        walk->next++;
+}
+
+void bfr_letter_walk_end(struct letter_walk *walk)
+{
+    free(walk->files);
+}
+
+bool bfr_letter_walk_next(struct letter_walk *walk, struct letter_in_hand *out)
+{
+    struct disk_queue *queue = walk->queue;
+    for (;;) {
+        bool entry = take_entry(queue, walk->after, out);
+        bool file = walk->next < walk->file_count;
+        if (entry && (!file || out->entry->sequence < walk->files[walk->next])) {
+            walk->after = out->entry->sequence;
+            return true;
+        }
+        if (entry)
+            bfr_letter_put_back(queue, out);
+        if (!file)
+            return false;
+        walk->after = walk->files[walk->next++];
+        *out = (struct letter_in_hand){.entry = NULL};
+        if (bfr_letter_read(queue->dir.letters, walk->after, &out->note))
+            return true; // else it was said at start
+    }
+}
