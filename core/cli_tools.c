@@ -18,6 +18,7 @@ static const struct {
     const char *summary;
 } owners[] = {
     {"spool", "disk", "look at a stopped daemon's spool, check it, take batches out or put them in"},
+    {"dlq", "disk", "dead letters: list, show, retry or purge them"},
 };
 
 #define OWNER_COUNT (sizeof owners / sizeof owners[0])

@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "cli.h"
+#include "cli_dlq.h"
 #include "cli_tools.h"
 
 static const struct bfr_command commands[] = {
@@ -181,7 +182,7 @@ static int run_command(int argc, char **argv)
     // The options behind a plugin's command are its own.
     int code = parse_options(argc, argv, "+:", &cli);
     if (code < 0 && cli.argc > 0 && bfr_cli_tool_known(cli.argv[0]))
-        return bfr_cli_tool_run(&cli);
+        return strcmp(cli.argv[0], BFR_CLI_DLQ_WORD) == 0 ? bfr_cli_dlq_run(&cli) : bfr_cli_tool_run(&cli);
     if (code < 0)
         code = parse_options(argc, argv, ":", &cli);
     if (code >= 0)

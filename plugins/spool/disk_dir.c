@@ -23,7 +23,7 @@
 
 #define FIXED_FILES_BYTES UINT64_C(8192) // checkpoint, and the next one while it is written
 
-const struct disk_dir bfr_disk_dir_closed = {NULL, -1, -1, -1, -1, -1};
+const struct disk_dir bfr_disk_dir_closed = {NULL, -1, -1, -1, -1, -1, 0, false};
 
 static uint32_t refuse(struct bfr_err *err, const char *what, const char *path, const char *name)
 {
@@ -78,6 +78,14 @@ static int open_part(int at, const char *name, bool make)
     return openat(at, name, DIR_FLAGS | O_NOFOLLOW);
 }
 
+static uint32_t refuse_in_use(const char *path, struct bfr_err *err)
+{
+    return bfr_err_set(err, DISK_DIR_IN_USE,
+                       "the spool in '%s' is in use by another process; stop that one, or give this one a directory of "
+                       "its own",
+                       path);
+}
+
 // flock belongs to the open file, so it ends with the process, however that ends, and knows nothing of process ids.
 static uint32_t take_lock(struct disk_dir *dir, const char *path, struct bfr_err *err)
 {
@@ -88,10 +96,7 @@ static uint32_t take_lock(struct disk_dir *dir, const char *path, struct bfr_err
         return BFR_OK;
     if (errno != EWOULDBLOCK)
         return refuse(err, "lock", path, ROOT_NAME "/lock");
-    return bfr_err_set(err, BFR_EFAIL,
-                       "the spool in '%s' is in use by another process; stop that one, or give this one a directory of "
-                       "its own",
-                       path);
+    return refuse_in_use(path, err);
 }
 
 uint32_t bfr_disk_dir_open(struct disk_dir *dir, const char *path, bool make, struct bfr_err *err)
@@ -121,6 +126,48 @@ uint32_t bfr_disk_dir_open(struct disk_dir *dir, const char *path, bool make, st
         if (*parts[i].fd < 0)
             status = refuse(err, "make or open directory", path, parts[i].name);
     }
+    if (status != BFR_OK)
+        bfr_disk_dir_close(dir);
+    return status;
+}
+
+// Shared with other readers, and kept out by a daemon. Where there is no lock to be had (a disk mounted read-only that never
+// had one, someone else's files), reading goes on without.
+static uint32_t take_reading_lock(struct disk_dir *dir, const char *path, struct bfr_err *err)
+{
+    dir->lock = openat(dir->root, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir->lock >= 0 && flock(dir->lock, LOCK_SH | LOCK_NB) == 0)
+        return BFR_OK;
+    if (dir->lock >= 0 && errno == EWOULDBLOCK)
+        return refuse_in_use(path, err);
+    dir->lock_error = errno;
+    return BFR_OK;
+}
+
+uint32_t bfr_disk_dir_open_reading(struct disk_dir *dir, const char *path, struct bfr_err *err)
+{
+    int base = open(path, DIR_FLAGS);
+    uint32_t status = BFR_OK;
+
+    *dir = bfr_disk_dir_closed;
+    dir->path = path;
+    dir->reading = true;
+    if (base < 0)
+        return refuse(err, "open directory", path, "");
+    dir->root = open_part(base, ROOT_NAME, false);
+    if (dir->root < 0 && errno == ENOENT)
+        status = bfr_err_set(err, BFR_ENOENT, "there is no spool in '%s'", path);
+    else if (dir->root < 0)
+        status = refuse(err, "open directory", path, ROOT_NAME);
+    close(base);
+    if (status == BFR_OK)
+        status = take_reading_lock(dir, path, err);
+    if (status == BFR_OK && (dir->segments = open_part(dir->root, "segments", false)) < 0 && errno != ENOENT)
+        status = refuse(err, "open directory", path, "segments");
+    if (status == BFR_OK && (dir->letters = open_part(dir->root, "dlq", false)) < 0 && errno != ENOENT)
+        status = refuse(err, "open directory", path, "dlq");
+    if (status == BFR_OK && (dir->quarantine = open_part(dir->root, "quarantine", false)) < 0 && errno != ENOENT)
+        status = refuse(err, "open directory", path, "quarantine");
     if (status != BFR_OK)
         bfr_disk_dir_close(dir);
     return status;

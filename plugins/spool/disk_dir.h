@@ -10,6 +10,9 @@
 
 #include <bfr/status.h>
 
+// What opening may come to, beside an enum bfr_status: another process works there.
+#define DISK_DIR_IN_USE UINT32_C(1000)
+
 struct disk_dir {
     const char *path; // as configured; the caller's
     int root;         // {path}/.bfr; -1: not open
@@ -17,6 +20,8 @@ struct disk_dir {
     int letters; // dlq
     int quarantine;
     int lock;
+    int lock_error; // of reading: why there is no lock; 0: there is
+    bool reading;   // nothing may be changed; a part that is missing is -1
 };
 
 extern const struct disk_dir bfr_disk_dir_closed;
@@ -24,6 +29,9 @@ extern const struct disk_dir bfr_disk_dir_closed;
 // Open and lock the spool in directory `path`, which is made, durably, with `make`. Without it BFR_ENOENT when there is no
 // spool. On failure err->text names the directory and nothing is open.
 BFR_MUST_CHECK uint32_t bfr_disk_dir_open(struct disk_dir *dir, const char *path, bool make, struct bfr_err *err);
+// Open what is there for reading alone, also on a disk that cannot be written. The lock is shared with other readers; where it
+// cannot be had, lock_error says why.
+BFR_MUST_CHECK uint32_t bfr_disk_dir_open_reading(struct disk_dir *dir, const char *path, struct bfr_err *err);
 void bfr_disk_dir_close(struct disk_dir *dir);
 
 // The name of the file system if it forgets or cannot be trusted with syncs ("tmpfs", "overlayfs", "NFS"); NULL: it is fine.

@@ -127,6 +127,8 @@ uint32_t bfr_disk_start(struct disk_queue *queue, struct bfr_err *err)
     if (queue->consumer_count == 0)
         return bfr_err_set(err, BFR_EINVAL, "nothing takes batches from this queue; put a sink or a queue after it");
     uint32_t status = bfr_disk_dir_open(&queue->dir, queue->options.directory, true, err);
+    if (status == DISK_DIR_IN_USE)
+        status = BFR_EFAIL;
     if (status != BFR_OK)
         return status;
     warn_of_file_system(queue);

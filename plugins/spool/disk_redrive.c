@@ -27,6 +27,7 @@
 struct moving {
     struct letter_note note;
     struct disk_entry *entry;
+    bool sent;    // the commit thread has had it
     bool swapped; // its files are gone
 };
 
@@ -120,8 +121,8 @@ static struct disk_entry *entry_from_file(struct disk_queue *queue, const struct
     return entry;
 }
 
-// Send its record to the disk. True: the note is the redrive's now.
-static bool begin_one(struct redrive *redrive, struct letter_note *note)
+// Make it ready to be written. True: the note is the redrive's now.
+static bool take_one(struct redrive *redrive, struct letter_note *note)
 {
     struct disk_queue *queue = redrive->queue;
     const char *why = NULL;
@@ -131,24 +132,28 @@ static bool begin_one(struct redrive *redrive, struct letter_note *note)
     } else if (bfr_disk_reserve(queue, note->letter.tenant, note->letter.body_bytes) != BFR_ROOM_OK) {
         why = "the spool has no room";
         bfr_disk_entry_free(queue, entry);
-    } else if (!bfr_disk_put_errand(queue, entry, &redrive->errand)) {
-        why = "the queue is stopping, or memory is short";
-        bfr_disk_release(queue, note->letter.tenant, note->letter.body_bytes);
-        bfr_disk_entry_free(queue, entry);
     }
     if (why != NULL) {
         complain(redrive, note, why);
         return false;
     }
     struct moving *moving = &redrive->some[redrive->count++];
-    *moving = (struct moving){*note, entry, false};
+    *moving = (struct moving){.note = *note, .entry = entry};
     // The copied letter points at the copied id.
     moving->note.letter.id = moving->note.id;
     redrive->bytes += note->letter.body_bytes;
     return true;
 }
 
-// The commit thread is through with it. A record that is there takes the place of the letter.
+// All of them to the commit thread, in one go, so that it has them in few groups; and wait for it.
+static void write_some(struct redrive *redrive)
+{
+    for (size_t i = 0; i < redrive->count; i++)
+        redrive->some[i].sent = bfr_disk_put_errand(redrive->queue, redrive->some[i].entry, &redrive->errand);
+    (void)bfr_disk_errand_wait(redrive->queue, &redrive->errand);
+}
+
+// A record that is there takes the place of the letter.
 static void swap_one(struct redrive *redrive, struct moving *moving)
 {
     struct disk_queue *queue = redrive->queue;
@@ -157,7 +162,8 @@ static void swap_one(struct redrive *redrive, struct moving *moving)
         moving->swapped = bfr_disk_letter_drop(queue, &moving->note);
         return;
     }
-    complain(redrive, &moving->note, "it cannot be written");
+    complain(redrive, &moving->note,
+             moving->sent ? "it cannot be written" : "the queue is stopping, or memory is short");
     bfr_disk_release(queue, letter->tenant, letter->body_bytes);
     bfr_disk_entry_free(queue, moving->entry);
     moving->entry = NULL;
@@ -182,7 +188,7 @@ static void finish_some(struct redrive *redrive)
     struct disk_entry *chain = NULL;
     if (redrive->count == 0)
         return;
-    (void)bfr_disk_errand_wait(queue, &redrive->errand);
+    write_some(redrive);
     for (size_t i = 0; i < redrive->count; i++)
         swap_one(redrive, &redrive->some[i]);
     if (fsync(queue->dir.letters) != 0)
@@ -218,7 +224,7 @@ static bool redrive_file(struct redrive *redrive, struct letter_note *note)
     redrive->marks_flushed = true;
     if (redrive->count == AT_ONCE || redrive->bytes + note->letter.body_bytes > AT_ONCE_BYTES)
         finish_some(redrive);
-    return begin_one(redrive, note);
+    return take_one(redrive, note);
 }
 
 uint64_t bfr_disk_redrive(void *self, const struct bfr_filter *filter, bool dry_run,

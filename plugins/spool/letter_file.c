@@ -108,7 +108,7 @@ static json_t *consumers_value(const struct letter_note *note)
     return list;
 }
 
-static char *note_to_text(const struct letter_note *note)
+static json_t *note_to_json(const struct letter_note *note)
 {
     const struct bfr_letter *letter = &note->letter;
     const struct bfr_batch *batch = &note->batch;
@@ -150,7 +150,16 @@ static char *note_to_text(const struct letter_note *note)
     bool good = root != NULL;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         good = json_object_set_new(root, fields[i].key, fields[i].value) == 0 && good;
-    char *text = good ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    if (good)
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
+char *bfr_letter_text(const struct letter_note *note, bool one_line)
+{
+    json_t *root = note_to_json(note);
+    char *text = root == NULL ? NULL : json_dumps(root, one_line ? JSON_COMPACT : JSON_INDENT(2));
     json_decref(root);
     return text;
 }
@@ -274,7 +283,7 @@ bool bfr_letter_write(int directory, const struct letter_note *note, const struc
 {
     char name[NAME_SIZE];
     uint64_t sequence = strtoull(note->id, NULL, 16);
-    char *text = note_to_text(note);
+    char *text = bfr_letter_text(note, false);
     if (text == NULL) {
         errno = ENOMEM;
         return false;

@@ -29,6 +29,8 @@ void bfr_letter_id(uint64_t sequence, char out[LETTER_ID_SIZE]);
 // False when `name` is not "{id}" followed by `suffix`.
 bool bfr_letter_id_parse(const char *name, const char *suffix, uint64_t *sequence);
 
+// What {id}.json says, for people and programs; NULL when memory is short. Free it.
+char *bfr_letter_text(const struct letter_note *note, bool one_line);
 // Write both files, durably, in the directory. `body` is in `span_count` parts. False with errno: nothing is there.
 bool bfr_letter_write(int directory, const struct letter_note *note, const struct bfr_span *body, size_t span_count,
                       uint64_t *out_bytes);

@@ -56,6 +56,8 @@ bool bfr_marks_read(struct segment_file *segment, void (*visit)(void *arg, const
 {
     uint8_t buffer[MARK_BYTES * 512];
     segment->marks_bytes = 0;
+    if (segment->marks_fd < 0) // opened for reading, and there are none
+        return true;
     for (;;) {
         ssize_t got = pread(segment->marks_fd, buffer, sizeof buffer, (off_t)segment->marks_bytes);
         if (got < 0 && errno == EINTR)

@@ -168,12 +168,13 @@ static bool read_nonce(struct segment_file *segment, struct stat *stat)
     return header.id == segment->id;
 }
 
-bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
+static bool open_files(struct segment_file *segment, int directory, uint64_t id, bool reading)
 {
+    const int access = (reading ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
     char name[SEGMENT_NAME_SIZE];
     *segment = (struct segment_file){.id = id, .fd = -1, .marks_fd = -1};
     bfr_segment_name(id, "seg", name);
-    segment->fd = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    segment->fd = openat(directory, name, access);
     if (segment->fd < 0)
         return false;
     bfr_segment_name(id, "done", name);
@@ -181,14 +182,24 @@ bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
     if (read_nonce(segment, &stat)) {
         segment->file_bytes = (uint64_t)stat.st_size;
         segment->end_bytes = (uint64_t)stat.st_size;
-        segment->marks_fd = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (segment->marks_fd >= 0)
+        segment->marks_fd = openat(directory, name, access | (reading ? 0 : O_CREAT), 0600);
+        if (segment->marks_fd >= 0 || (reading && errno == ENOENT))
             return true;
     }
     int saved = errno;
     bfr_segment_close(segment);
     errno = saved;
     return false;
+}
+
+bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id)
+{
+    return open_files(segment, directory, id, false);
+}
+
+bool bfr_segment_open_reading(struct segment_file *segment, int directory, uint64_t id)
+{
+    return open_files(segment, directory, id, true);
 }
 
 static void close_fd(int *fd)

@@ -42,6 +42,8 @@ BFR_MUST_CHECK bool bfr_segment_create(struct segment_file *segment, int directo
 // Open what is there. False with errno: 0 = not a segment; ESTALE = a recycled file between two lives, in which nothing was
 // ever acknowledged under this id (the machine stopped in bfr_segment_create), so it may be removed; else what failed.
 BFR_MUST_CHECK bool bfr_segment_open(struct segment_file *segment, int directory, uint64_t id);
+// The same for a reader, who may have no right to write and makes nothing. Without a marks file marks_fd is -1.
+BFR_MUST_CHECK bool bfr_segment_open_reading(struct segment_file *segment, int directory, uint64_t id);
 void bfr_segment_close(struct segment_file *segment);
 
 // Write `count` vectors, `bytes` in all, at end_bytes, without moving it. errno on failure.

@@ -130,7 +130,7 @@ int bfr_tool_export(int argc, char **argv)
     struct disk_dir dir;
     if (!bfr_tool_operands(argc, argv, 2))
         return BFR_TOOL_USAGE;
-    if (!bfr_tool_open(&dir, argv[0]))
+    if (!bfr_tool_open_reading(&dir, argv[0], ""))
         return BFR_TOOL_FAILED;
     bool good = false;
     if (mkdir(argv[1], 0777) != 0 && errno != EEXIST) {

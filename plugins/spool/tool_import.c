@@ -16,9 +16,15 @@
 #include "tool.h"
 
 #define SEGMENT_BYTES  (UINT64_C(64) << 20) // what one new segment is filled up to
-#define SEGMENT_ALIGN  4096u
 #define FILE_BYTES_MAX (UINT64_C(4) << 30)
-#define CHECKPOINT_MAX 64
+
+// A file that waits to be written.
+struct pending {
+    struct tool_draft draft; // first, so that a list of these is one of drafts
+    struct bfr_batch batch;
+    char texts[2 * (BFR_ID_MAX + 1) + BFR_FILENAME_MAX + 1];
+    uint8_t body[];
+};
 
 // Files that wait to be written as one segment.
 struct import {
@@ -27,81 +33,42 @@ struct import {
     uint32_t sink_count;
     uint64_t next_id;
     int64_t now_ns;
-    struct pending {
-        struct pending *next;
-        struct bfr_batch batch;
-        char texts[2 * (BFR_ID_MAX + 1) + BFR_FILENAME_MAX + 1];
-        uint8_t body[];
-    } * first, **last;
-    uint64_t pending_bytes; // in the segment
+    struct tool_draft *first, **last; // of pending
+    uint64_t pending_bytes;           // in the segment
     uint64_t batches;
     uint64_t bytes;
     bool failed;
 };
 
-static uint64_t room_for(uint64_t body_bytes)
-{
-    return bfr_record_bytes(ENVELOPE_MAX_BYTES, body_bytes);
-}
-
 static void drop_pending(struct import *import)
 {
     while (import->first != NULL) {
-        struct pending *next = import->first->next;
-        free(import->first);
+        struct tool_draft *next = import->first->next;
+        free(import->first); // the pending one that it is the first member of
         import->first = next;
     }
     import->last = &import->first;
     import->pending_bytes = 0;
 }
 
-static bool append(struct import *import, struct segment_file *segment, const struct pending *pending, uint64_t number)
-{
-    static const uint8_t zeros[RECORD_ALIGN];
-    uint8_t head[RECORD_HEADER_BYTES + ENVELOPE_MAX_BYTES];
-    const struct record_header header = {
-        .nonce = segment->nonce, .segment_id = segment->id, .sequence = segment->id << 24 | number};
-    size_t size = bfr_record_encode(&pending->batch, &header, import->sinks, import->sink_count, head, sizeof head);
-    if (size == 0) {
-        errno = EINVAL;
-        return false;
-    }
-    uint64_t body = pending->batch.body_bytes;
-    uint64_t whole = bfr_record_bytes((uint32_t)(size - RECORD_HEADER_BYTES), body);
-    struct iovec vectors[3] = {{head, size},
-                               {(void *)(uintptr_t)pending->body, (size_t)body},
-                               {(void *)(uintptr_t)zeros, (size_t)(whole - size - body)}};
-    bool good = bfr_segment_write(segment, vectors, 3, whole);
-    segment->end_bytes += whole;
-    return good;
-}
-
-// All that waits becomes one segment, which is there as a whole or not at all.
+// All that waits becomes one segment.
 static bool write_segment(struct import *import)
 {
-    struct segment_file segment;
+    uint64_t id = import->next_id, batches = 0, bytes = 0;
     if (import->first == NULL)
         return true;
-    uint64_t bytes =
-        (SEGMENT_HEADER_BYTES + import->pending_bytes + SEGMENT_ALIGN - 1) & ~(uint64_t)(SEGMENT_ALIGN - 1);
-    uint64_t id = import->next_id++, batches = 0, body_bytes = 0;
-    bool made = bfr_segment_create(&segment, import->dir.segments, id, 0, bytes), good = made;
-    for (const struct pending *at = import->first; good && at != NULL; at = at->next) {
-        good = append(import, &segment, at, batches++);
-        body_bytes += at->batch.body_bytes;
+    for (const struct tool_draft *at = import->first; at != NULL; at = at->next) {
+        batches++;
+        bytes += at->batch->body_bytes;
     }
-    good = good && bfr_segment_sync(&segment);
-    int saved = errno;
-    if (made)
-        bfr_segment_close(&segment);
-    if (made && !good)
-        (void)bfr_segment_remove(import->dir.segments, id, false);
+    import->next_id++;
+    bool good = bfr_tool_write_segment(&import->dir, id, import->first);
     if (good) {
         import->batches += batches;
-        import->bytes += body_bytes;
+        import->bytes += bytes;
     } else {
         bfr_tool_complain("%" PRIu64 " files are not imported: cannot write segment %016" PRIx64 ": %s", batches, id,
-                          strerror(saved));
+                          strerror(errno));
     }
     drop_pending(import);
     return good;
@@ -170,12 +137,14 @@ static bool import_file(struct import *import, int directory, const char *tenant
     if (pending == NULL || !read_body(fd, pending->body, (size_t)stat.st_size))
         goto out;
     describe(pending, tenant, dataset, name, &stat, import->now_ns);
-    if (import->pending_bytes + room_for(pending->batch.body_bytes) > SEGMENT_BYTES && !write_segment(import))
+    pending->draft = (struct tool_draft){
+        .batch = &pending->batch, .body = pending->body, .sinks = import->sinks, .sink_count = import->sink_count};
+    uint64_t bytes = bfr_tool_draft_bytes(&pending->draft);
+    if (import->pending_bytes + bytes > SEGMENT_BYTES && !write_segment(import))
         import->failed = true;
-    pending->next = NULL;
-    *import->last = pending;
-    import->last = &pending->next;
-    import->pending_bytes += room_for(pending->batch.body_bytes);
+    *import->last = &pending->draft;
+    import->last = &pending->draft.next;
+    import->pending_bytes += bytes;
     pending = NULL;
     good = true;
 out:
@@ -258,43 +227,6 @@ static bool find_sinks(struct import *import)
     return import->sink_count > 0;
 }
 
-// Ids go on where no earlier life has been, as the daemon does it.
-static uint64_t highest_id(const struct import *import)
-{
-    uint64_t highest = 0, id;
-    const int directories[] = {import->dir.segments, import->dir.letters};
-    for (size_t i = 0; i < 2; i++) {
-        int fd = openat(directories[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
-        const char *suffix;
-        for (struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;) {
-            if (!bfr_segment_name_parse(entry->d_name, &id, &suffix))
-                continue;
-            id = i == 0 ? id : id >> 24; // a letter is named by its sequence
-            highest = id > highest ? id : highest;
-        }
-        if (stream != NULL)
-            (void)closedir(stream);
-    }
-    return highest;
-}
-
-static void choose_id(struct import *import)
-{
-    size_t size = 0;
-    char *text = bfr_disk_dir_read(import->dir.root, "checkpoint", CHECKPOINT_MAX, &size);
-    uint64_t said = text != NULL ? strtoull(text, NULL, 10) : 0, next = highest_id(import) + 1;
-    import->next_id = said > next && said >> 39 == 0 ? said : next;
-    free(text);
-}
-
-static bool save_id(const struct import *import)
-{
-    char text[24];
-    int size = snprintf(text, sizeof text, "%" PRIu64 "\n", import->next_id);
-    return bfr_disk_dir_write(import->dir.root, "checkpoint", text, (size_t)size) && fsync(import->dir.root) == 0;
-}
-
 static bool run(struct import *import, const char *from)
 {
     struct timespec now;
@@ -307,11 +239,11 @@ static bool run(struct import *import, const char *from)
         bfr_tool_complain("cannot open the directory '%s': %s", from, strerror(errno));
         return false;
     }
-    choose_id(import);
+    import->next_id = bfr_tool_next_id(&import->dir);
     bool good = walk(import, fd, 0, "", "");
     good = write_segment(import) && good && !import->failed;
     // The files that are there tell the next id as well; only when all of them are gone would it be forgotten.
-    if (!save_id(import))
+    if (!bfr_tool_save_id(&import->dir, import->next_id))
         bfr_tool_complain("cannot write the checkpoint of '%s': %s", import->dir.path, strerror(errno));
     printf("%" PRIu64 " files imported, %" PRIu64 " bytes\n", import->batches, import->bytes);
     return good;

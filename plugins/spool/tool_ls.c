@@ -115,7 +115,7 @@ int bfr_tool_ls(int argc, char **argv)
     struct listing listing = {.held = 0};
     if (!bfr_tool_operands(argc, argv, 1))
         return BFR_TOOL_USAGE;
-    if (!bfr_tool_open(&dir, argv[0]))
+    if (!bfr_tool_open_reading(&dir, argv[0], ""))
         return BFR_TOOL_FAILED;
     bool good = bfr_tool_each_segment(&dir, list_segment, &listing);
     print_sums(&dir, &listing);

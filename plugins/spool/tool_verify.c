@@ -110,7 +110,7 @@ int bfr_tool_verify(int argc, char **argv)
     struct verdict verdict = {.good = 0};
     if (!bfr_tool_operands(argc, argv, 1))
         return BFR_TOOL_USAGE;
-    if (!bfr_tool_open(&dir, argv[0]))
+    if (!bfr_tool_open_reading(&dir, argv[0], ""))
         return BFR_TOOL_FAILED;
     bool readable = bfr_tool_each_segment(&dir, verify_segment, &verdict);
     verify_letters(&verdict, &dir);

@@ -63,7 +63,7 @@ int bfr_tool_waive(int argc, char **argv)
     }
     if (path == NULL || waiver.sink == NULL)
         return BFR_TOOL_USAGE;
-    if (!bfr_tool_open(&dir, path))
+    if (!bfr_tool_open(&dir, path, ""))
         return BFR_TOOL_FAILED;
     bool good = bfr_tool_each_segment(&dir, waive_segment, &waiver);
     printf("%llu batches no longer wait for sink '%s'\n", (unsigned long long)waiver.batches, waiver.sink);

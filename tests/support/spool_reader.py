@@ -75,6 +75,8 @@ def parse_envelope(data):
     require(len(raw.get(13, bytes(4))) == 4, "length of flags")
     fields["flags"] = struct.unpack("<I", raw.get(13, bytes(4)))[0]
     require(raw[14].endswith(b"\0"), "the last consumer's NUL")
+    require(len(raw.get(15, bytes(8))) == 8, "length of a letter's sequence")
+    fields["letter"] = struct.unpack("<Q", raw.get(15, bytes(8)))[0]
     fields["consumers"] = [name.decode("utf-8") for name in raw[14][:-1].split(b"\0")]
     require(all(fields["consumers"]) and len(fields["consumers"]) <= 32, "consumers")
     return fields
@@ -257,10 +259,20 @@ class Spool:
         paths = sorted((self.root / "segments").glob("*.seg"))
         self.segments = [segment for segment in map(read_segment, paths) if segment is not None]
 
+    def letters(self):
+        """The sequences of dead letters that have files."""
+        return {int(path.stem, 16) for path in (self.root / "dlq").glob("*.json")}
+
+    def unsettled(self):
+        """Every record that counts: not settled, no copy, and neither made from a dead letter with files nor for one."""
+        letters = self.letters()
+        return [record for segment in self.segments for record in segment.records
+                if not segment.settled(record) and not self._is_copy(segment, record) and
+                not {record.sequence, record.fields["letter"]} & letters]
+
     def held(self):
         """key -> body of every record that is not settled."""
-        return {record.key: record.body for segment in self.segments for record in segment.records
-                if not segment.settled(record) and not self._is_copy(segment, record)}
+        return {record.key: record.body for record in self.unsettled()}
 
     def _emptying(self, segment):
         return (self.root / "segments" / f"{segment.id:016x}.move").exists()
