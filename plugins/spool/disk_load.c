@@ -92,8 +92,7 @@ static void drop_doubled(struct reading *reading, struct found *found)
     for (size_t i = 0; i < found->count; i++) {
         const struct found_record *record = &found->records[i];
         if (!contains(reading->doubled, reading->doubled_count, record->sequence) &&
-            !bfr_disk_move_is_copy(queue, file->id, record->sequence) &&
-            !is_filed(queue, record->sequence)) {
+            !bfr_disk_move_is_copy(queue, file->id, record->sequence) && !is_filed(queue, record->sequence)) {
             found->records[kept++] = *record;
             continue;
         }
