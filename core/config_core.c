@@ -237,6 +237,19 @@ static const struct bfr_option metrics_options[] = {
      .help = "tenants with metrics of their own; the rest are counted as 'other'"},
 };
 
+// Of one tenant; `quotas.tenants` has the same keys (config_quotas.c).
+static const struct bfr_option rate_options[] = {
+    {.name = "requests_per_second",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "0",
+     .max = "1000000",
+     .help = "requests that a tenant may send, on average over a second; 0 = no limit"},
+    {.name = "bytes_per_second",
+     .type = BFR_OPTION_SIZE,
+     .fallback = "0",
+     .help = "bytes of bodies that a tenant may send, as they come over the network; 0 = no limit"},
+};
+
 #define SECTION(name, help, table)                                                                                     \
     {                                                                                                                  \
         (name), (help), (table), (uint32_t)(sizeof(table) / sizeof((table)[0]))                                        \
@@ -256,6 +269,8 @@ const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {
     [BFR_CORE_RETRY] = SECTION("retry", "when a sink fails", retry_options),
     [BFR_CORE_DEDUP] = SECTION("dedup", "recognising repeated batches", dedup_options),
     [BFR_CORE_METRICS] = SECTION("metrics", "figures for monitoring", metrics_options),
+    [BFR_CORE_QUOTAS] = {"quotas", "what each tenant may send; beyond it the reply is 429", NULL, 0},
+    [BFR_CORE_QUOTAS_DEFAULT] = SECTION("quotas.default", "each tenant that is not under quotas.tenants", rate_options),
 };
 
 size_t bfr_core_children(const char *parent, const char *out[BFR_CORE_SECTIONS])
@@ -335,6 +350,11 @@ static void fill_tls(const struct bfr_values *values, struct bfr_tls_settings *o
     out->client_ca = bfr_values_string(values, "client_ca");
 }
 
+struct bfr_rate bfr_core_rate(const struct bfr_values *values)
+{
+    return (struct bfr_rate){whole(values, "requests_per_second"), whole(values, "bytes_per_second")};
+}
+
 void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings *out)
 {
     out->app.name = bfr_values_string(sections[BFR_CORE_APP], "name");
@@ -350,6 +370,7 @@ void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings
     out->server.bind = bfr_values_list(sections[BFR_CORE_SERVER], "bind", &out->server.bind_count);
     out->server.api_port = (uint16_t)whole(sections[BFR_CORE_SERVER], "api_port");
     out->server.admin_token = bfr_values_string(sections[BFR_CORE_SERVER], "admin_token");
+    out->quotas.fallback = bfr_core_rate(sections[BFR_CORE_QUOTAS_DEFAULT]);
     out->memory.budget = whole(sections[BFR_CORE_MEMORY], "budget");
     out->memory.wait_ms = whole(sections[BFR_CORE_MEMORY], "wait");
     out->ack = word_value(acks, bfr_values_string(sections[BFR_CORE_TOP], "ack"));

@@ -16,10 +16,10 @@ struct bfr_core_section {
     const char *name; // YAML key of the mapping, "a.b" when it lies in another; "" = the top level, the first section
     const char *help;
     const struct bfr_option *options;
-    uint32_t count;
+    uint32_t count; // 0 when there are only mappings in it
 };
 
-#define BFR_CORE_SECTIONS 12
+#define BFR_CORE_SECTIONS 14
 
 extern const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS];
 
@@ -31,6 +31,9 @@ const char *bfr_core_section_of(const char *key);
 
 // Fill *out from the values of all sections, in the order of the table. Strings point into the values.
 void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings *out);
+
+// From values with the table of `quotas.default`.
+struct bfr_rate bfr_core_rate(const struct bfr_values *values);
 
 // `webhook.threads`: 0 for "auto", else the number; UINT32_MAX when it is neither.
 uint32_t bfr_core_threads(const char *text);
@@ -48,7 +51,9 @@ enum bfr_core_index {
     BFR_CORE_MEMORY,
     BFR_CORE_RETRY,
     BFR_CORE_DEDUP,
-    BFR_CORE_METRICS
+    BFR_CORE_METRICS,
+    BFR_CORE_QUOTAS,
+    BFR_CORE_QUOTAS_DEFAULT
 };
 
 // What no single key can tell: addresses, ports, limits that must fit each other. NULL sections had errors already and

@@ -13,14 +13,15 @@
 #include "config_expand.h"
 #include "config_file.h"
 #include "config_legacy.h"
+#include "config_quotas.h"
 #include "config_slots.h"
 #include "config_state.h"
 
 #define MASK "***"
 
 // Keys of the top level that are not options of it.
-static const char *const top_keys[] = {"app",   "logging", "webhook",  "server",   "memory", "retry",
-                                       "dedup", "metrics", "pipeline", "services", NULL};
+static const char *const top_keys[] = {"app",   "logging", "webhook", "server",   "memory",   "retry",
+                                       "dedup", "metrics", "quotas",  "pipeline", "services", NULL};
 static const char *const stage_keys[] = {"plugin", "name", NULL};
 
 // The mapping of a core section; NULL when absent, empty, or (then *out_good is false) not a mapping.
@@ -35,7 +36,10 @@ static const struct bfr_node *find_section(const struct bfr_node *root, const st
     if (node == NULL || node->kind == BFR_NODE_MAP || bfr_node_is_null(node))
         return node != NULL && node->kind == BFR_NODE_MAP ? node : NULL;
     *out_good = false;
-    if (node->kind != BFR_NODE_BROKEN)
+    if (section->count == 0 && node->kind != BFR_NODE_BROKEN)
+        bfr_diag_error(diag, node->place, "%s: found %s where its keys should be; write them below it", section->name,
+                       bfr_node_kind_name(node));
+    else if (node->kind != BFR_NODE_BROKEN)
         bfr_diag_error(diag, node->place,
                        "%s: found %s where its keys should be; write them below it, for example  %s: %s", section->name,
                        bfr_node_kind_name(node), section->options[0].name,
@@ -48,8 +52,12 @@ static struct bfr_values *check_section(const struct bfr_config *config, const s
 {
     bool top = section->name[0] == '\0';
     bool is_map = false;
-    const char *children[BFR_CORE_SECTIONS];
-    bfr_core_children(section->name, children);
+    const char *children[BFR_CORE_SECTIONS + 1];
+    size_t child_count = bfr_core_children(section->name, children);
+    if (section == &bfr_core_sections[BFR_CORE_QUOTAS]) {
+        children[child_count++] = BFR_QUOTAS_TENANTS;
+        children[child_count] = NULL;
+    }
     const struct bfr_node *map = find_section(root, section, diag, &is_map);
     const struct bfr_check check = {
         .diag = diag,
@@ -85,6 +93,8 @@ static void check_core(struct bfr_config *config, const struct bfr_node *root, s
     if (root != NULL)
         bfr_core_check(sound, diag);
     bfr_core_fill((const struct bfr_values *const *)config->sections, &config->settings);
+    if (root != NULL)
+        bfr_quotas_list(config, root, diag);
 }
 
 static void apply_flags(struct bfr_config *config, struct bfr_node *root, const struct bfr_config_flags *flags,
@@ -186,6 +196,7 @@ void bfr_config_free(struct bfr_config *config)
         return;
     for (size_t s = 0; s < BFR_CORE_SECTIONS; s++)
         bfr_values_free(config->sections[s]);
+    bfr_quotas_free(config);
     for (size_t i = 0; i < config->stage_count; i++)
         bfr_values_free(config->stages[i].values);
     bfr_arena_free(&config->arena);

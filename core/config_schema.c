@@ -206,6 +206,16 @@ static json_t *properties_of(json_t *properties, const char *name, const char *i
     return json_object_get(json_object_getn(properties, name, (size_t)(inner - name)), "properties");
 }
 
+// `quotas.tenants`: any key, each with the keys of `quotas.default`.
+static json_t *tenants_schema(void)
+{
+    const struct bfr_core_section *section = &bfr_core_sections[BFR_CORE_QUOTAS_DEFAULT];
+    json_t *rates = object_schema("this tenant's rates, instead of the default's");
+    add_options(rates, section->options, section->count, sizeof section->options[0]);
+    return json_pack("{s:s, s:s, s:o}", "type", "object", "description", "tenants with rates of their own, by id",
+                     "additionalProperties", rates);
+}
+
 static json_t *root_schema(const struct bfr_plugin *const *plugins, size_t count)
 {
     json_t *root = object_schema("configuration of bytefreezer-receiver");
@@ -224,6 +234,8 @@ static json_t *root_schema(const struct bfr_plugin *const *plugins, size_t count
             json_object_set(properties, section->name, object);
         json_decref(object);
     }
+    json_object_set_new(json_object_get(json_object_get(properties, "quotas"), "properties"), "tenants",
+                        tenants_schema());
     json_object_set_new(properties, "pipeline", stages_schema(plugins, count, false));
     json_object_set_new(properties, "services", stages_schema(plugins, count, true));
     json_array_append_new(json_object_get(root, "required"), json_string("pipeline"));

@@ -109,6 +109,18 @@ static void print_values(FILE *stream, const struct bfr_values *values, const ch
     }
 }
 
+// Behind `quotas.default`, the last section.
+static void print_quotas(FILE *stream, const struct bfr_config *config)
+{
+    _Static_assert(BFR_CORE_QUOTAS_DEFAULT + 1 == BFR_CORE_SECTIONS, "what follows belongs to it");
+    if (config->quota_count > 0)
+        fprintf(stream, "  tenants:\n");
+    for (size_t i = 0; i < config->quota_count; i++) {
+        fprintf(stream, "    \"%s\":\n", config->quotas[i].tenant);
+        print_values(stream, config->quotas[i].values, "      ");
+    }
+}
+
 static void print_stages(FILE *stream, const struct bfr_config *config, bool services)
 {
     const char *heading = services ? "services:\n" : "pipeline:\n";
@@ -140,6 +152,7 @@ uint32_t bfr_config_show(const struct bfr_config *config, FILE *stream, struct b
             fprintf(stream, "%s:\n", name);
         print_values(stream, config->sections[s], inner != NULL ? "    " : name[0] == '\0' ? "" : "  ");
     }
+    print_quotas(stream, config);
     print_stages(stream, config, false);
     print_stages(stream, config, true);
     if (fflush(stream) != 0 || ferror(stream))

@@ -15,6 +15,11 @@ struct bfr_config_stage {
     struct bfr_values *values; // NULL until bound
 };
 
+struct bfr_config_quota {
+    const char *tenant;
+    struct bfr_values *values;
+};
+
 struct bfr_config {
     struct bfr_arena arena; // tree, paths, stages
     const char *path;
@@ -23,6 +28,8 @@ struct bfr_config {
     const char *const *environment;        // of the flags, for what an option's default names; valid while it is read
     struct bfr_values *sections[BFR_CORE_SECTIONS];
     struct bfr_settings settings;
+    struct bfr_config_quota *quotas; // of `quotas.tenants`, in the order of the file
+    size_t quota_count;
     struct bfr_config_stage *stages;
     size_t stage_count;
 };

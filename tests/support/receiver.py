@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -125,17 +126,21 @@ class Receiver:
 
     # Life
 
-    def launch(self):
-        """Start the process without waiting for anything."""
+    def launch(self, descriptors=None):
+        """Start the process without waiting for anything; with so many descriptors at most."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 self.build.command("run", "--config", self.config_path), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, env={**self.build.environment(), **self.env})
+                stderr=subprocess.STDOUT, env={**self.build.environment(), **self.env},
+                preexec_fn=limit if descriptors else None)
         return self
 
-    def start(self):
+    def start(self, descriptors=None):
         """Start it and wait until /readyz says that it would accept a batch."""
-        self.launch()
+        self.launch(descriptors)
         self.port = self._listening_port("webhook listening")
         self.api_port = self._listening_port("api listening")
         wait_until(lambda: self.get("/readyz").status == 200, "ready")

@@ -27,6 +27,19 @@ static const struct config_case cases[] = {
     {"client certificates without TLS", "webhook: {tls: {client_ca: /a}}\n" PIPELINE,
      "1:28: error: webhook.tls.client_ca: client certificates need TLS; name webhook.tls.certificate and "
      "webhook.tls.key\n"},
+    {"a tenant's quota with a misspelt key", "quotas: {tenants: {acme: {bytes_per_secnd: 1}}}\n" PIPELINE,
+     "1:27: error: quotas.tenants.acme: unknown key 'bytes_per_secnd'; did you mean 'bytes_per_second'?\n"},
+    {"a quota for what is no tenant", "quotas: {tenants: {a/b: {}}}\n" PIPELINE,
+     "1:20: error: quotas.tenants: 'a/b' is no tenant id; those are 1 to 64 of A-Z a-z 0-9 . _ - without a leading "
+     "dot\n"},
+    {"a number where a tenant's rates should be", "quotas: {tenants: {acme: 5}}\n" PIPELINE,
+     "1:26: error: quotas.tenants.acme: found a single value; write its rates, for example  {bytes_per_second: "
+     "10MiB}\n"},
+    {"a list where tenants should be", "quotas: {tenants: [acme]}\n" PIPELINE,
+     "1:19: error: quotas.tenants: found a list where tenants should be; write each below it, for example  acme: "
+     "{bytes_per_second: 10MiB}\n"},
+    {"a misspelt tenants", "quotas: {tenant: {}}\n" PIPELINE,
+     "1:10: error: quotas: unknown key 'tenant'; did you mean 'tenants'?\n"},
     {"a misspelt key in a mapping within a section", "webhook: {tls: {certificat: /a}}\n" PIPELINE,
      "1:17: error: webhook.tls: unknown key 'certificat'; did you mean 'certificate'?\n"},
     {"a misspelt mapping within a section", "webhook: {tsl: {}}\n" PIPELINE,
