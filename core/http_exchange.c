@@ -251,6 +251,10 @@ static bool take_body(struct bfr_http_connection *connection)
 {
     struct bfr_http_request *request = connection->request;
     enum bfr_step step = BFR_STEP_GO;
+    if (!bfr_ingest_fits(request)) {
+        refuse(connection, BFR_REFUSE_TOO_LARGE);
+        return false;
+    }
     if (!has_raw(connection)) {
         // Enough for one turn: others want to be served too, and epoll will call again.
         if (++connection->fills > FILLS_MAX)

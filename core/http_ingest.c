@@ -13,13 +13,15 @@ static uint64_t next_reserve(const struct bfr_http_request *request, uint64_t wa
     return !request->gate.chunked && rounded > request->gate.length ? request->gate.length : rounded;
 }
 
+// There is no need to read a chunk to know that it is too much.
+bool bfr_ingest_fits(const struct bfr_http_request *request)
+{
+    return request->body.source_bytes + request->gate.body_left <= request->shared->setup.max_payload_bytes;
+}
+
 enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size)
 {
     uint64_t wanted = request->body.source_bytes + size;
-    // body_left: of this chunk, as announced. There is no need to read it to know that it is too much.
-    uint64_t announced = request->body.source_bytes + request->gate.body_left;
-    if (announced > request->shared->setup.max_payload_bytes)
-        return bfr_request_refuse(request, BFR_REFUSE_TOO_LARGE);
     if (request->test)
         return BFR_STEP_GO;
     if (wanted > request->room) {

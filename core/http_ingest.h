@@ -6,7 +6,9 @@
 
 #include "http_request.h"
 
-// Before `size` more bytes of body are taken: counted limit, room in the spool, budget. GO, STARVE or REPLY.
+// Would the bytes that are announced, of the body or of the present chunk, exceed the limit? Then nothing of them is taken.
+bool bfr_ingest_fits(const struct bfr_http_request *request);
+// Before `size` more bytes of body are taken: room in the spool, budget. GO, STARVE or REPLY.
 enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size);
 // The body is complete: seal and submit. WAIT or REPLY.
 enum bfr_step bfr_ingest_finish(struct bfr_http_request *request);
