@@ -36,3 +36,14 @@ enum bearer_fault bfr_bearer_parse(struct bfr_span field, struct bfr_span *out)
     *out = token;
     return BEARER_OK;
 }
+
+const char *bfr_bearer_fault_text(enum bearer_fault fault)
+{
+    static const char *const texts[] = {
+        [BEARER_OK] = "",
+        [BEARER_ABSENT] = "no Authorization field",
+        [BEARER_SCHEME] = "the Authorization scheme is not Bearer",
+        [BEARER_MALFORMED] = "the Authorization field has no valid token after Bearer",
+    };
+    return texts[fault];
+}

@@ -17,4 +17,7 @@ enum bearer_fault {
 // *out points into `field`.
 BFR_MUST_CHECK enum bearer_fault bfr_bearer_parse(struct bfr_span field, struct bfr_span *out);
 
+// "no Authorization field" and the like.
+const char *bfr_bearer_fault_text(enum bearer_fault fault);
+
 #endif

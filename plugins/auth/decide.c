@@ -9,12 +9,6 @@
 
 #include "bearer.h"
 
-static const char *const fault_texts[] = {
-    [BEARER_ABSENT] = "no Authorization field",
-    [BEARER_SCHEME] = "the Authorization scheme is not Bearer",
-    [BEARER_MALFORMED] = "the Authorization field has no valid token after Bearer",
-};
-
 static uint32_t deny(struct bfr_verdict *out, uint32_t why, const char *text)
 {
     out->decision = BFR_DENY;
@@ -81,6 +75,6 @@ uint32_t bfr_decide(const struct roster *roster, bool require_token, const EVP_M
     }
     enum bearer_fault fault = bfr_bearer_parse(request->authorization, &token);
     if (fault != BEARER_OK)
-        return deny(out, BFR_DENY_TOKEN, fault_texts[fault]);
+        return deny(out, BFR_DENY_TOKEN, bfr_bearer_fault_text(fault));
     return decide_by_token(roster, sha256, token, request, out);
 }

@@ -35,10 +35,10 @@ struct roster {
     uint32_t tenant_count;
     struct roster_dataset *datasets;
     uint32_t dataset_count;
-    uint32_t most_tokens;   // of any tenant
-    struct index by_name;   // -> tenants
-    struct index by_set;    // -> datasets
-    struct index by_token;  // -> tenants
+    uint32_t most_tokens;  // of any tenant
+    struct index by_name;  // -> tenants
+    struct index by_set;   // -> datasets
+    struct index by_token; // -> tenants
 };
 
 struct roster *bfr_roster_new(void); // NULL when memory is short

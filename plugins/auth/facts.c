@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// See facts.h. Chained buckets, never resized: the table is bounded. Good facts and the rest have a list each, so that a
+// flood of ids nobody has cannot push out what is known to be good.
+#include "facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 4096 // a power of two
+
+bool bfr_facts_init(struct facts *facts)
+{
+    memset(facts, 0, sizeof *facts);
+    TAILQ_INIT(&facts->good);
+    TAILQ_INIT(&facts->rest);
+    facts->buckets = calloc(BUCKETS, sizeof(struct fact *));
+    return facts->buckets != NULL;
+}
+
+static uint64_t hash_of(const struct fact_subject *subject)
+{
+    uint64_t hash = bfr_index_hash((uint32_t)subject->kind, subject->tenant);
+    uint64_t key = 0;
+
+    if (subject->kind == FACT_KEY)
+        memcpy(&key, subject->key, sizeof key);
+    else
+        key = bfr_index_hash(0, subject->dataset);
+    return (hash ^ key) * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+}
+
+// Not in constant time: that a hash is like one that was presented before tells nothing about a key.
+static bool is_about(const struct fact *fact, const struct fact_subject *subject)
+{
+    return fact->subject.kind == subject->kind && strcmp(fact->subject.tenant, subject->tenant) == 0 &&
+           strcmp(fact->subject.dataset, subject->dataset) == 0 &&
+           memcmp(fact->subject.key, subject->key, sizeof subject->key) == 0;
+}
+
+static struct fact **bucket_of(const struct facts *facts, uint64_t hash)
+{
+    return &facts->buckets[hash & (BUCKETS - 1)];
+}
+
+struct fact *bfr_facts_find(const struct facts *facts, const struct fact_subject *subject)
+{
+    uint64_t hash = hash_of(subject);
+
+    for (struct fact *fact = *bucket_of(facts, hash); fact != NULL; fact = fact->chain)
+        if (fact->hash == hash && is_about(fact, subject))
+            return fact;
+    return NULL;
+}
+
+static void list_remove(struct facts *facts, struct fact *fact)
+{
+    if (fact->good_list) {
+        TAILQ_REMOVE(&facts->good, fact, by_use);
+        facts->good_count--;
+    } else {
+        TAILQ_REMOVE(&facts->rest, fact, by_use);
+        facts->rest_count--;
+    }
+}
+
+static void list_append(struct facts *facts, struct fact *fact)
+{
+    fact->good_list = fact->state == FACT_GOOD;
+    if (fact->good_list) {
+        TAILQ_INSERT_TAIL(&facts->good, fact, by_use);
+        facts->good_count++;
+    } else {
+        TAILQ_INSERT_TAIL(&facts->rest, fact, by_use);
+        facts->rest_count++;
+    }
+}
+
+static void forget(struct facts *facts, struct fact *fact)
+{
+    struct fact **link = bucket_of(facts, fact->hash);
+
+    while (*link != fact)
+        link = &(*link)->chain;
+    *link = fact->chain;
+    list_remove(facts, fact);
+    free(fact);
+}
+
+// False: everything is in flight.
+static bool make_room(struct facts *facts, struct fact_list *list, uint32_t count)
+{
+    struct fact *oldest = TAILQ_FIRST(list);
+
+    while (count >= FACTS_MAX && oldest != NULL && oldest->in_flight)
+        oldest = TAILQ_NEXT(oldest, by_use);
+    if (count < FACTS_MAX)
+        return true;
+    if (oldest != NULL)
+        forget(facts, oldest);
+    return oldest != NULL;
+}
+
+struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subject, uint64_t now_ns)
+{
+    struct fact *fact = bfr_facts_find(facts, subject);
+
+    if (fact != NULL)
+        return fact;
+    fact = make_room(facts, &facts->rest, facts->rest_count) ? calloc(1, sizeof *fact) : NULL;
+    if (fact == NULL)
+        return NULL;
+    fact->subject = *subject;
+    fact->state = FACT_OPEN;
+    fact->first_ns = now_ns;
+    fact->hash = hash_of(subject);
+    TAILQ_INIT(&fact->waiting);
+    struct fact **bucket = bucket_of(facts, fact->hash);
+    fact->chain = *bucket;
+    *bucket = fact;
+    list_append(facts, fact);
+    return fact;
+}
+
+void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state state, uint64_t asked_ns)
+{
+    if (state == FACT_FAILED && fact->state == FACT_GOOD) {
+        fact->failed_ns = asked_ns;
+        return;
+    }
+    list_remove(facts, fact);
+    fact->state = state;
+    fact->asked_ns = asked_ns;
+    if (state == FACT_GOOD)
+        (void)make_room(facts, &facts->good, facts->good_count);
+    list_append(facts, fact);
+}
+
+void bfr_fact_use(struct facts *facts, struct fact *fact)
+{
+    list_remove(facts, fact);
+    list_append(facts, fact);
+}
+
+void bfr_facts_supersede(struct facts *facts, enum fact_kind kind, uint64_t before_ns)
+{
+    struct fact *fact = TAILQ_FIRST(&facts->good);
+
+    while (fact != NULL) {
+        struct fact *next = TAILQ_NEXT(fact, by_use);
+        if (fact->subject.kind == kind && fact->asked_ns < before_ns && !fact->in_flight)
+            forget(facts, fact);
+        fact = next;
+    }
+}
+
+uint64_t bfr_facts_bytes(const struct facts *facts)
+{
+    return BUCKETS * sizeof(struct fact *) + ((uint64_t)facts->good_count + facts->rest_count) * sizeof(struct fact);
+}
+
+void bfr_facts_free(struct facts *facts)
+{
+    while (!TAILQ_EMPTY(&facts->good))
+        forget(facts, TAILQ_FIRST(&facts->good));
+    while (!TAILQ_EMPTY(&facts->rest))
+        forget(facts, TAILQ_FIRST(&facts->rest));
+    free(facts->buckets);
+    facts->buckets = NULL;
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// See judge.h. What is known to be active is believed at any age. What is not is asked about, singly, and only an answer to
+// a question put after the sender's counts against him.
+#include "judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "decide.h"
+
+// An answer may be that much older than the question and still count: it keeps a sender that hammers at something gone from
+// hammering at the control service.
+#define REUSE_NS UINT64_C(1000000000)
+
+// One case: what is asked, what is known, and where the verdict goes.
+struct bench {
+    const struct directory *directory;
+    struct facts *facts;
+    const struct judge_question *question;
+    const struct judge_limits *limits;
+    struct bfr_verdict *out;
+    struct fact_subject *need;
+    bool *renew;
+    uint32_t tenant;          // in the directory, active; or DIRECTORY_NONE
+    struct fact *tenant_fact; // or NULL
+};
+
+static enum judge_need deny(const struct bench *bench, enum bfr_deny why, const char *text)
+{
+    bench->out->decision = BFR_DENY;
+    bench->out->deny = why;
+    snprintf(bench->out->text, sizeof bench->out->text, "%s", text);
+    return JUDGE_SETTLED;
+}
+
+static enum judge_need unsure(const struct bench *bench, const char *text)
+{
+    bench->out->decision = BFR_UNKNOWN;
+    snprintf(bench->out->text, sizeof bench->out->text, "%s", text);
+    return JUDGE_SETTLED;
+}
+
+static struct fact_subject subject_of(const struct bench *bench, enum fact_kind kind)
+{
+    struct fact_subject subject = {.kind = kind};
+
+    snprintf(subject.tenant, sizeof subject.tenant, "%s", bench->question->tenant);
+    if (kind == FACT_DATASET)
+        snprintf(subject.dataset, sizeof subject.dataset, "%s", bench->question->dataset);
+    if (kind == FACT_KEY)
+        memcpy(subject.key, bench->question->key, sizeof subject.key);
+    return subject;
+}
+
+static struct fact *find(const struct bench *bench, enum fact_kind kind)
+{
+    struct fact_subject subject = subject_of(bench, kind);
+
+    return bench->facts == NULL ? NULL : bfr_facts_find(bench->facts, &subject);
+}
+
+static enum judge_need ask(const struct bench *bench, enum fact_kind kind)
+{
+    if (bench->facts != NULL)
+        *bench->need = subject_of(bench, kind);
+    return JUDGE_ASK;
+}
+
+// Does the fact's answer count in this case?
+static bool is_fresh(const struct bench *bench, const struct fact *fact)
+{
+    return fact != NULL && fact->state != FACT_OPEN && fact->asked_ns + REUSE_NS >= bench->question->asked_ns;
+}
+
+static bool is_good(const struct fact *fact)
+{
+    return fact != NULL && fact->state == FACT_GOOD;
+}
+
+// A table that was got after the id was first missed, and not long ago, may prove that something is not there.
+static bool may_prove(const struct bench *bench, const struct fact *fact, uint64_t got_ns)
+{
+    return fact != NULL && got_ns > fact->first_ns && bench->limits->now_ns - got_ns <= bench->limits->max_stale_ns;
+}
+
+// ---- tenant ----
+
+static void find_tenant(struct bench *bench)
+{
+    const struct directory *directory = bench->directory;
+    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_tenant(directory, bench->question->tenant);
+
+    bench->tenant = DIRECTORY_NONE;
+    if (number != DIRECTORY_NONE && directory->tenants[number].active &&
+        directory->accounts[directory->tenants[number].account].active)
+        bench->tenant = number;
+    bench->tenant_fact = find(bench, FACT_TENANT);
+}
+
+// The tenant is not known to be active. Why not?
+static enum judge_need judge_missing(const struct bench *bench)
+{
+    const struct fact *fact = bench->tenant_fact;
+
+    if (is_fresh(bench, fact) && fact->state == FACT_GONE)
+        return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
+    if (bench->directory != NULL && bench->directory->whole && may_prove(bench, fact, bench->directory->asked_ns))
+        return deny(bench, BFR_DENY_TENANT_GONE, "no such active tenant in the control service's lists");
+    if (is_fresh(bench, fact))
+        return unsure(bench, "the tenant is not known, and the control service cannot be asked");
+    return ask(bench, FACT_TENANT);
+}
+
+// ---- token ----
+
+static bool is_own_token(const struct bench *bench)
+{
+    const uint8_t *key = bench->question->key;
+    unsigned found = 0;
+
+    if (bench->tenant != DIRECTORY_NONE) {
+        const struct directory_tenant *tenant = &bench->directory->tenants[bench->tenant];
+        found |= (unsigned)tenant->has_token & (unsigned)(CRYPTO_memcmp(tenant->token, key, sizeof tenant->token) == 0);
+    }
+    if (is_good(bench->tenant_fact)) {
+        const struct fact *fact = bench->tenant_fact;
+        found |= (unsigned)fact->has_token & (unsigned)(CRYPTO_memcmp(fact->token, key, sizeof fact->token) == 0);
+    }
+    return found != 0;
+}
+
+// The key was judged; the tenant's own token is looked at once more before that counts.
+static enum judge_need judge_refused(const struct bench *bench, const struct fact *key)
+{
+    const struct fact *tenant = bench->tenant_fact;
+
+    if (tenant != NULL && tenant->failed_ns + REUSE_NS >= bench->question->asked_ns)
+        return unsure(bench, "the token is not known, and the control service cannot be asked");
+    if (!is_fresh(bench, tenant))
+        return ask(bench, FACT_TENANT);
+    if (tenant->state == FACT_GONE)
+        return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
+    if (tenant->state == FACT_FAILED || key->state == FACT_FAILED)
+        return unsure(bench, "the token is not known, and the control service cannot be asked");
+    if (key->state == FACT_FOREIGN)
+        return deny(bench, BFR_DENY_FOREIGN, "the key is not one of the tenant's account");
+    if (bench->directory != NULL && bfr_directory_knows_token(bench->directory, bench->question->key))
+        return deny(bench, BFR_DENY_FOREIGN, "the token belongs to another tenant");
+    return deny(bench, BFR_DENY_TOKEN, "neither the tenant's token nor a key of its account");
+}
+
+// An accepted key stays accepted while the service cannot be asked about it again.
+static bool is_due(const struct bench *bench, const struct fact *key)
+{
+    uint64_t tried_ns = key->failed_ns > key->asked_ns ? key->failed_ns : key->asked_ns;
+
+    return bench->limits->now_ns > tried_ns && bench->limits->now_ns - tried_ns > bench->limits->key_ns;
+}
+
+static enum judge_need judge_token(const struct bench *bench)
+{
+    const struct judge_question *question = bench->question;
+
+    if (!question->require_token)
+        return JUDGE_SETTLED;
+    if (question->fault != BEARER_OK)
+        return deny(bench, BFR_DENY_TOKEN, bfr_bearer_fault_text(question->fault));
+    if (is_own_token(bench))
+        return JUDGE_SETTLED;
+    struct fact *key = find(bench, FACT_KEY);
+    if (is_good(key)) {
+        *bench->renew = is_due(bench, key);
+        if (*bench->renew)
+            *bench->need = key->subject;
+        bfr_fact_use(bench->facts, key);
+        return JUDGE_SETTLED;
+    }
+    return is_fresh(bench, key) ? judge_refused(bench, key) : ask(bench, FACT_KEY);
+}
+
+// ---- dataset ----
+
+static enum judge_need judge_dataset(const struct bench *bench)
+{
+    const struct directory *directory = bench->directory;
+    const struct directory_tenant *tenant = bench->tenant == DIRECTORY_NONE ? NULL : &directory->tenants[bench->tenant];
+
+    if (bench->question->tenant_only)
+        return JUDGE_SETTLED;
+    if (tenant != NULL) {
+        uint32_t number = bfr_directory_dataset(directory, bench->tenant, bench->question->dataset);
+        if (number != DIRECTORY_NONE && directory->datasets[number].active)
+            return JUDGE_SETTLED;
+    }
+    const struct fact *fact = find(bench, FACT_DATASET);
+    if (is_good(fact))
+        return JUDGE_SETTLED;
+    if (is_fresh(bench, fact) && fact->state == FACT_GONE)
+        return deny(bench, BFR_DENY_DATASET_GONE, "the control service knows no such active dataset of the tenant");
+    if (tenant != NULL && tenant->whole && may_prove(bench, fact, tenant->sets_asked_ns))
+        return deny(bench, BFR_DENY_DATASET_GONE, "no such active dataset in the control service's list");
+    if (is_fresh(bench, fact))
+        return unsure(bench, "the dataset is not known, and the control service cannot be asked");
+    return ask(bench, FACT_DATASET);
+}
+
+enum judge_need bfr_judge(const struct directory *directory, struct facts *facts, const struct judge_question *question,
+                          const struct judge_limits *limits, struct bfr_verdict *out, struct fact_subject *out_need,
+                          bool *out_renew)
+{
+    struct bench bench = {directory, facts, question, limits, out, out_need, out_renew, DIRECTORY_NONE, NULL};
+
+    *out_renew = false;
+    out->decision = 0;
+    find_tenant(&bench);
+    if (bench.tenant == DIRECTORY_NONE && !is_good(bench.tenant_fact))
+        return judge_missing(&bench);
+    enum judge_need need = judge_token(&bench);
+    if (need == JUDGE_SETTLED && out->decision == 0)
+        need = judge_dataset(&bench);
+    if (need != JUDGE_SETTLED || out->decision != 0)
+        return need;
+    (void)bfr_decide_allow(
+        out, bench.tenant != DIRECTORY_NONE
+                 ? bfr_directory_text(directory, directory->accounts[directory->tenants[bench.tenant].account].id)
+                 : bench.tenant_fact->account);
+    return JUDGE_SETTLED;
+}

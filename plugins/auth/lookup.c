@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: Apache-2.0
+// See lookup.h. A question is judged; when something must be asked first, it waits at that fact; when the call has ended it
+// is judged again. The facts it waits for get fewer with each round, and the rounds are counted.
+#include "lookup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "control_call.h"
+#include "control_json.h"
+
+#define CALLS_MAX       64 // on their way at once
+#define WAITERS_MAX     8192
+#define ROUNDS_MAX      6
+#define TICKET_BUCKETS  256
+#define PEERS           1024
+#define CALL_TIMEOUT_MS 5000 // three in a row still end before the sender gives up
+#define NS_PER_S        UINT64_C(1000000000)
+#define ALL_PER_S       100.0
+#define ALL_BURST       400.0
+#define PEER_PER_S      5.0
+#define PEER_BURST      50.0
+
+struct allowance {
+    double left;
+    uint64_t at_ns;
+};
+
+struct waiter {
+    TAILQ_ENTRY(waiter) at_fact;
+    TAILQ_ENTRY(waiter) by_ticket;
+    struct fact *fact; // at which it waits
+    uint64_t ticket;
+    struct judge_question question; // its texts are the ones below
+    char tenant[BFR_ID_MAX + 1];
+    char dataset[BFR_ID_MAX + 1];
+    uint8_t key[DIRECTORY_HASH_SIZE];
+    uint64_t peer;
+    unsigned rounds;
+    size_t token_bytes;
+    char token[]; // a secret
+};
+TAILQ_HEAD(tickets, waiter);
+
+struct lookups {
+    pthread_mutex_t lock;
+    bool stopping;
+    struct facts facts;
+    struct tickets tickets[TICKET_BUCKETS];
+    unsigned waiters;
+    unsigned calls;
+    struct allowance all;
+    struct allowance peers[PEERS]; // by hash: those who share a place share the allowance
+};
+
+// A call on its way. The fact stays while it is.
+struct call {
+    struct control *control;
+    struct fact *fact;
+    struct fact_subject subject;
+    uint64_t asked_ns;
+    uint64_t peer;
+    char path[CONTROL_PATH_MAX];
+    char authorization[CONTROL_HEADER_MAX]; // of a key: the presented one; else empty
+    // Of a tenant, while its account is asked about.
+    bool second;
+    bool active;
+    char account[BFR_ID_MAX + 1];
+    bool has_token;
+    uint8_t token[DIRECTORY_HASH_SIZE];
+};
+
+struct lookups *bfr_lookups_new(void)
+{
+    struct lookups *lookups = calloc(1, sizeof *lookups);
+
+    if (lookups == NULL)
+        return NULL;
+    if (!bfr_facts_init(&lookups->facts)) {
+        free(lookups);
+        return NULL;
+    }
+    pthread_mutex_init(&lookups->lock, NULL);
+    for (size_t i = 0; i < TICKET_BUCKETS; i++)
+        TAILQ_INIT(&lookups->tickets[i]);
+    return lookups;
+}
+
+void bfr_lookups_free(struct lookups *lookups)
+{
+    if (lookups == NULL)
+        return;
+    bfr_facts_free(&lookups->facts);
+    pthread_mutex_destroy(&lookups->lock);
+    free(lookups);
+}
+
+struct judge_limits bfr_control_limits(const struct control *control)
+{
+    return (struct judge_limits){.now_ns = control->host->monotonic_ns(control->host),
+                                 .max_stale_ns = control->max_stale_ns,
+                                 .key_ns = control->refresh_ms * UINT64_C(1000000)};
+}
+
+// ---- allowances ----
+
+static bool spend(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
+{
+    double more = allowance->at_ns == 0 ? burst : (double)(now_ns - allowance->at_ns) / (double)NS_PER_S * per_s;
+
+    allowance->left = allowance->left + more > burst ? burst : allowance->left + more;
+    allowance->at_ns = now_ns;
+    if (allowance->left < 1.0)
+        return false;
+    allowance->left -= 1.0;
+    return true;
+}
+
+// Looking at a token that does not match costs its sender. With the lock held.
+static bool may_call(struct lookups *lookups, enum fact_kind kind, uint64_t peer, uint64_t now_ns)
+{
+    if (lookups->calls >= CALLS_MAX)
+        return false;
+    if (kind == FACT_KEY && !spend(&lookups->peers[peer % PEERS], PEER_PER_S, PEER_BURST, now_ns))
+        return false;
+    return spend(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
+}
+
+// ---- calls ----
+
+// The account of a tenant that is known, or NULL.
+static const char *account_of(const struct control *control, const struct directory *directory, const char *tenant)
+{
+    struct fact_subject subject = {.kind = FACT_TENANT};
+
+    if (control->account[0] != '\0')
+        return control->account;
+    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_tenant(directory, tenant);
+    if (number != DIRECTORY_NONE)
+        return bfr_directory_text(directory, directory->accounts[directory->tenants[number].account].id);
+    snprintf(subject.tenant, sizeof subject.tenant, "%s", tenant);
+    const struct fact *fact = bfr_facts_find(&control->lookups->facts, &subject);
+    return fact != NULL && fact->state == FACT_GOOD ? fact->account : NULL;
+}
+
+static bool set_path(struct call *call, const struct directory *directory, const struct waiter *waiter)
+{
+    const struct fact_subject *subject = &call->subject;
+    const char *account = account_of(call->control, directory, subject->tenant);
+
+    if (subject->kind == FACT_DATASET) {
+        snprintf(call->path, sizeof call->path, "/api/v1/tenants/%s/datasets/%s", subject->tenant, subject->dataset);
+    } else if (subject->kind == FACT_TENANT && call->control->account[0] == '\0') {
+        snprintf(call->path, sizeof call->path, "/api/v1/tenants/%s", subject->tenant);
+    } else {
+        if (account == NULL)
+            return false;
+        snprintf(call->path, sizeof call->path, "/api/v1/accounts/%s/tenants/%s", account, subject->tenant);
+    }
+    if (subject->kind == FACT_KEY)
+        snprintf(call->authorization, sizeof call->authorization, "Authorization: Bearer %.*s",
+                 (int)waiter->token_bytes, waiter->token);
+    return true;
+}
+
+static void free_call(struct call *call)
+{
+    OPENSSL_cleanse(call, sizeof *call);
+    free(call);
+}
+
+// With the lock held. NULL: not allowed now, or memory is short.
+static struct call *make_call(struct control *control, const struct directory *directory, struct fact *fact,
+                              const struct waiter *waiter, uint64_t now_ns)
+{
+    struct call *call = NULL;
+
+    if (may_call(control->lookups, fact->subject.kind, waiter->peer, now_ns))
+        call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return NULL;
+    call->control = control;
+    call->fact = fact;
+    call->subject = fact->subject;
+    call->asked_ns = now_ns;
+    call->peer = waiter->peer;
+    if (!set_path(call, directory, waiter)) {
+        free_call(call);
+        return NULL;
+    }
+    fact->in_flight = true;
+    control->lookups->calls++;
+    return call;
+}
+
+static void on_reply(void *arg, const struct bfr_http_reply *reply);
+static void end_call(struct call *call, enum fact_state state);
+
+// Without the lock.
+static void begin_call(struct call *call)
+{
+    struct control *control = call->control;
+    const char *authorization = call->subject.kind == FACT_KEY ? call->authorization : control->authorization;
+    uint32_t timeout_ms = control->timeout_ms < CALL_TIMEOUT_MS ? control->timeout_ms : CALL_TIMEOUT_MS;
+
+    if (bfr_control_get(control, call->path, authorization, timeout_ms, on_reply, call) != BFR_OK)
+        end_call(call, FACT_FAILED);
+}
+
+// ---- questions ----
+
+static struct tickets *bucket_of(struct lookups *lookups, uint64_t ticket)
+{
+    return &lookups->tickets[ticket % TICKET_BUCKETS];
+}
+
+static void free_waiter(struct waiter *waiter)
+{
+    OPENSSL_cleanse(waiter->token, waiter->token_bytes);
+    free(waiter);
+}
+
+static uint32_t unsure(struct bfr_verdict *out, const char *text)
+{
+    out->decision = BFR_UNKNOWN;
+    snprintf(out->text, sizeof out->text, "%s", text);
+    return BFR_UNKNOWN;
+}
+
+static void wait_at(struct lookups *lookups, struct fact *fact, struct waiter *waiter)
+{
+    waiter->fact = fact;
+    TAILQ_INSERT_TAIL(&fact->waiting, waiter, at_fact);
+    TAILQ_INSERT_TAIL(bucket_of(lookups, waiter->ticket), waiter, by_ticket);
+    lookups->waiters++;
+}
+
+// With the lock held. BFR_LATER: the waiter waits, and is not the caller's any more. *out_call is to be begun.
+static uint32_t judge_waiter(struct control *control, const struct directory *directory, struct waiter *waiter,
+                             struct bfr_verdict *out, struct call **out_call)
+{
+    struct lookups *lookups = control->lookups;
+    struct judge_limits limits = bfr_control_limits(control);
+    struct fact_subject need;
+    bool renew = false;
+
+    if (lookups->stopping || waiter->rounds++ >= ROUNDS_MAX || lookups->waiters >= WAITERS_MAX)
+        return unsure(out, "too many questions wait for the control service, or the stage stops");
+    enum judge_need verdict = bfr_judge(directory, &lookups->facts, &waiter->question, &limits, out, &need, &renew);
+    if (verdict == JUDGE_SETTLED && !renew)
+        return out->decision;
+    struct fact *fact = bfr_facts_get(&lookups->facts, &need, limits.now_ns);
+    if (fact != NULL && !fact->in_flight)
+        *out_call = make_call(control, directory, fact, waiter, limits.now_ns);
+    if (verdict == JUDGE_SETTLED)
+        return out->decision;
+    if (fact == NULL || !fact->in_flight)
+        return unsure(out, "not known, and too many look-ups for now");
+    wait_at(lookups, fact, waiter);
+    return BFR_LATER;
+}
+
+// Returns the decision, or BFR_LATER.
+static uint32_t advance(struct control *control, struct waiter *waiter, struct bfr_verdict *out)
+{
+    struct lookups *lookups = control->lookups;
+    struct call *call = NULL;
+
+    const struct directory *directory = (const struct directory *)bfr_live_enter(&control->live);
+    pthread_mutex_lock(&lookups->lock);
+    uint32_t decision = judge_waiter(control, directory, waiter, out, &call);
+    pthread_mutex_unlock(&lookups->lock);
+    bfr_live_leave(&control->live);
+    if (decision != BFR_LATER)
+        free_waiter(waiter);
+    if (call != NULL)
+        begin_call(call);
+    return decision;
+}
+
+static struct waiter *make_waiter(const struct judge_question *question, struct bfr_span token, const char *peer,
+                                  uint64_t ticket)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter + token.size);
+
+    if (waiter == NULL)
+        return NULL;
+    waiter->ticket = ticket;
+    waiter->peer = bfr_index_hash(0, peer);
+    waiter->question = *question;
+    snprintf(waiter->tenant, sizeof waiter->tenant, "%s", question->tenant);
+    snprintf(waiter->dataset, sizeof waiter->dataset, "%s", question->dataset);
+    waiter->question.tenant = waiter->tenant;
+    waiter->question.dataset = waiter->dataset;
+    if (question->key != NULL) {
+        memcpy(waiter->key, question->key, sizeof waiter->key);
+        waiter->question.key = waiter->key;
+    }
+    waiter->token_bytes = token.size;
+    if (token.size > 0)
+        memcpy(waiter->token, token.data, token.size);
+    return waiter;
+}
+
+uint32_t bfr_lookups_ask(struct control *control, const struct judge_question *question, struct bfr_span token,
+                         const char *peer, uint64_t ticket, struct bfr_verdict *out)
+{
+    struct waiter *waiter = make_waiter(question, token, peer, ticket);
+
+    return waiter == NULL ? unsure(out, "out of memory") : advance(control, waiter, out);
+}
+
+void bfr_lookups_cancel(struct control *control, uint64_t ticket)
+{
+    struct lookups *lookups = control->lookups;
+    struct tickets *bucket = bucket_of(lookups, ticket);
+    struct waiter *waiter;
+
+    pthread_mutex_lock(&lookups->lock);
+    TAILQ_FOREACH(waiter, bucket, by_ticket)
+    if (waiter->ticket == ticket)
+        break;
+    if (waiter != NULL) {
+        TAILQ_REMOVE(bucket, waiter, by_ticket);
+        TAILQ_REMOVE(&waiter->fact->waiting, waiter, at_fact);
+        lookups->waiters--;
+    }
+    pthread_mutex_unlock(&lookups->lock);
+    if (waiter != NULL)
+        free_waiter(waiter);
+}
+
+// ---- answers ----
+
+// With the lock held: all who wait at the fact, in a list of their own, where no cancel finds them.
+static void take_waiters(struct lookups *lookups, struct fact *fact, struct waiters *out)
+{
+    struct waiter *waiter;
+
+    TAILQ_INIT(out);
+    TAILQ_CONCAT(out, &fact->waiting, at_fact);
+    TAILQ_FOREACH(waiter, out, at_fact)
+    {
+        TAILQ_REMOVE(bucket_of(lookups, waiter->ticket), waiter, by_ticket);
+        lookups->waiters--;
+    }
+}
+
+static void settle(struct call *call, enum fact_state state, struct waiters *out)
+{
+    struct lookups *lookups = call->control->lookups;
+    struct fact *fact = call->fact;
+
+    pthread_mutex_lock(&lookups->lock);
+    lookups->calls--;
+    fact->in_flight = false;
+    if (state == FACT_GOOD && call->subject.kind == FACT_TENANT) {
+        snprintf(fact->account, sizeof fact->account, "%s", call->account);
+        fact->has_token = call->has_token;
+        memcpy(fact->token, call->token, sizeof fact->token);
+    }
+    if (state == FACT_GOOD && call->subject.kind == FACT_KEY)
+        lookups->peers[call->peer % PEERS].left += 1.0; // what was right costs nothing
+    bfr_fact_settle(&lookups->facts, fact, state, call->asked_ns);
+    take_waiters(lookups, fact, out);
+    pthread_mutex_unlock(&lookups->lock);
+}
+
+static void count(const struct control *control, enum fact_state state)
+{
+    static const char *const results[] = {[FACT_GOOD] = "good",
+                                          [FACT_GONE] = "gone",
+                                          [FACT_WRONG] = "wrong_key",
+                                          [FACT_FOREIGN] = "foreign_key",
+                                          [FACT_FAILED] = "failed"};
+    control->host->metric_add(control->host, control->metrics.lookups, (const char *const[]){results[state]}, 1);
+}
+
+static void end_call(struct call *call, enum fact_state state)
+{
+    struct control *control = call->control;
+    struct waiters waiters;
+    struct waiter *waiter;
+
+    count(control, state);
+    settle(call, state, &waiters);
+    free_call(call);
+    while ((waiter = TAILQ_FIRST(&waiters)) != NULL) {
+        struct bfr_verdict verdict = {.size = sizeof verdict};
+        uint64_t ticket = waiter->ticket;
+        TAILQ_REMOVE(&waiters, waiter, at_fact);
+        if (advance(control, waiter, &verdict) != BFR_LATER)
+            control->host->verdict(control->host, ticket, &verdict);
+    }
+}
+
+static bool keep_tenant(void *arg, const struct tenant_record *record)
+{
+    struct call *call = arg;
+    const char *account = record->account[0] != '\0' ? record->account : call->control->account;
+
+    if (strcmp(record->id, call->subject.tenant) != 0)
+        return true;
+    if (account[0] == '\0' && call->subject.kind == FACT_KEY)
+        account = "-"; // it was named in the question
+    snprintf(call->account, sizeof call->account, "%s", account);
+    call->active = record->active;
+    call->has_token = record->has_token;
+    memcpy(call->token, record->token, sizeof call->token);
+    return true;
+}
+
+static bool keep_dataset(void *arg, const struct dataset_record *record)
+{
+    struct call *call = arg;
+
+    if (strcmp(record->id, call->subject.dataset) == 0) {
+        call->active = record->active;
+        call->account[0] = '-'; // found
+    }
+    return true;
+}
+
+static bool keep_account(void *arg, const struct account_record *record)
+{
+    struct call *call = arg;
+
+    call->active = record->active;
+    if (strcmp(record->id, call->account) != 0)
+        call->account[0] = '\0'; // not what was asked for
+    return true;
+}
+
+// False: what came says nothing about what was asked.
+static bool read_reply(struct call *call, const struct bfr_http_reply *reply)
+{
+    struct control_reader reader = {.arg = call};
+    const char *why = NULL;
+
+    if (call->second)
+        reader.on_account = keep_account;
+    else if (call->subject.kind == FACT_DATASET)
+        reader.on_dataset = keep_dataset;
+    else
+        reader.on_tenant = keep_tenant;
+    return bfr_control_read_one(reply->body, reply->body_bytes, &reader, &why) == CONTROL_READ_OK &&
+           call->account[0] != '\0';
+}
+
+// Is the account in the directory? *out_active: and active.
+static bool knows_account(struct control *control, const char *account, bool *out_active)
+{
+    const struct directory *directory = (const struct directory *)bfr_live_enter(&control->live);
+    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_account(directory, account);
+
+    *out_active = number != DIRECTORY_NONE && directory->accounts[number].active;
+    bfr_live_leave(&control->live);
+    return number != DIRECTORY_NONE;
+}
+
+// A tenant is there; whether it counts depends on its account, which may be as new as the tenant.
+static void end_tenant(struct call *call)
+{
+    bool active = false;
+
+    if (!call->active || call->second || knows_account(call->control, call->account, &active)) {
+        bool good = call->active && (call->second || active);
+        end_call(call, good ? FACT_GOOD : FACT_GONE);
+        return;
+    }
+    call->second = true;
+    snprintf(call->path, sizeof call->path, "/api/v1/accounts/%s", call->account);
+    begin_call(call);
+}
+
+static enum fact_state state_of_key(const struct call *call, enum control_answer answer)
+{
+    if (answer == CONTROL_OK)
+        return call->active ? FACT_GOOD : FACT_FOREIGN;
+    if (answer == CONTROL_NO_KEY)
+        return FACT_WRONG;
+    return answer == CONTROL_FORBIDDEN || answer == CONTROL_GONE ? FACT_FOREIGN : FACT_FAILED;
+}
+
+static void on_reply(void *arg, const struct bfr_http_reply *reply)
+{
+    struct call *call = arg;
+    enum control_answer answer = bfr_control_answer(reply);
+
+    // Until lists have come, a 404 may be that of a wrong address.
+    if ((answer == CONTROL_OK && !read_reply(call, reply)) ||
+        (answer == CONTROL_GONE && !atomic_load(&call->control->answered)))
+        answer = CONTROL_FAILED;
+    if (call->subject.kind == FACT_KEY)
+        end_call(call, state_of_key(call, answer));
+    else if (answer != CONTROL_OK)
+        end_call(call, answer == CONTROL_GONE ? FACT_GONE : FACT_FAILED);
+    else if (call->subject.kind == FACT_TENANT)
+        end_tenant(call);
+    else
+        end_call(call, call->active ? FACT_GOOD : FACT_GONE);
+}
+
+// ---- from outside ----
+
+void bfr_lookups_stop(struct lookups *lookups)
+{
+    pthread_mutex_lock(&lookups->lock);
+    lookups->stopping = true;
+    pthread_mutex_unlock(&lookups->lock);
+}
+
+void bfr_lookups_supersede(struct lookups *lookups, enum fact_kind kind, uint64_t before_ns)
+{
+    pthread_mutex_lock(&lookups->lock);
+    bfr_facts_supersede(&lookups->facts, kind, before_ns);
+    pthread_mutex_unlock(&lookups->lock);
+}
+
+void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit)(void *arg, const struct fact *fact),
+                      void *arg)
+{
+    const struct fact *fact;
+
+    pthread_mutex_lock(&lookups->lock);
+    TAILQ_FOREACH(fact, &lookups->facts.good, by_use)
+    if (fact->subject.kind == kind)
+        visit(arg, fact);
+    pthread_mutex_unlock(&lookups->lock);
+}
+
+uint64_t bfr_lookups_bytes(struct lookups *lookups)
+{
+    pthread_mutex_lock(&lookups->lock);
+    uint64_t bytes = sizeof *lookups + bfr_facts_bytes(&lookups->facts);
+    pthread_mutex_unlock(&lookups->lock);
+    return bytes;
+}
