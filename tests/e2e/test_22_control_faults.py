@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mode control while the control service is away, slow, cut, or answers rubbish: nobody is refused for it."""
+import json
+import threading
+import time
+
+import pytest
+
+from support.control_stand_in import SERVICE_KEY
+from support.sender import Sender
+from support.wait import wait_until
+
+KEY = "a1-account-key-0123456789"
+TOKEN = "acme-own-token-0123456789"
+TROUBLE = ("the directory is not refreshed: the control service does not answer as it should; "
+           "what is known stays in force")
+
+
+def populate(control):
+    control.account("a1", KEY)
+    control.account("a2", "a2-account-key")
+    control.tenant("acme", "a1", ["web", "fw"], token=TOKEN)
+    control.tenant("globex", "a2", ["web"], token="globex-token")
+
+
+def pipeline(control, **options):
+    stage = {"plugin": "auth", "mode": "control", "control_url": control.url, "api_key": SERVICE_KEY,
+             "refresh_interval": "300ms", "cache_file": "directory.cache", **options}
+    return [stage, {"plugin": "memory"}, {"plugin": "fs", "directory": "sink"}]
+
+
+def loaded(receiver):
+    wait_until(lambda: receiver.logged("directory refreshed"), "the first directory")
+    return receiver
+
+
+def post(receiver, tenant="acme", dataset="web", token=TOKEN):
+    return Sender(receiver.port, token).post(tenant, dataset).status
+
+
+def failed_refreshes(receiver):
+    return receiver.scrape().total("bytefreezer_receiver_directory_refreshes_total", result="failed")
+
+
+def wait_failed(receiver, more=2):
+    before = failed_refreshes(receiver)
+    wait_until(lambda: failed_refreshes(receiver) >= before + more, "refreshes that fail")
+
+
+@pytest.fixture
+def served(control, make_receiver):
+    populate(control)
+    return loaded(make_receiver(pipeline=pipeline(control)).start())
+
+
+def test_absent_at_start_and_nothing_on_disk_is_503_and_never_a_verdict(control, make_receiver):
+    populate(control)
+    control.close()
+    receiver = make_receiver(pipeline=pipeline(control)).start()
+    for tenant, token in (("acme", TOKEN), ("acme", "wrong"), ("acme", None), ("nosuch", TOKEN)):
+        assert post(receiver, tenant, token=token) == 503
+    assert receiver.health()["status"] == "degraded"
+    control.open()
+    wait_until(lambda: post(receiver) == 200, "service once control is there")
+    assert post(receiver, "nosuch") == 410
+
+
+def test_absent_at_start_with_the_directory_on_disk_is_normal_service(control, make_receiver):
+    populate(control)
+    first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
+    wait_until((first.root / "directory.cache").exists, "the directory on disk")
+    first.stop()
+    control.close()
+    second = make_receiver(name="r", pipeline=pipeline(control)).start()
+    assert second.logged("directory taken from disk", tenants="2", datasets="3")
+    assert post(second) == 200
+    assert post(second, token="wrong") == 503  # what cannot be asked is not refused
+    assert post(second, token=None) == 401
+    assert post(second, "nosuch") == 503
+    assert post(second, dataset="nosuch") == 503
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "link"])
+def test_a_damaged_directory_on_disk_is_not_believed(control, make_receiver, damage):
+    populate(control)
+    first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
+    cache = first.root / "directory.cache"
+    wait_until(cache.exists, "the directory on disk")
+    first.stop()
+    control.close()
+    data = cache.read_bytes()
+    if damage == "cut":
+        cache.write_bytes(data[: len(data) // 2])
+    elif damage == "flipped":
+        at = data.index(b"acme") + 1
+        cache.write_bytes(data[:at] + b"X" + data[at + 1:])
+    elif damage == "empty":
+        cache.write_bytes(b"")
+    else:
+        cache.rename(first.root / "elsewhere")
+        cache.symlink_to(first.root / "elsewhere")
+    second = make_receiver(name="r", pipeline=pipeline(control)).start()
+    assert len(second.logged("the directory on disk cannot be used")) == 1
+    assert post(second) == 503
+    control.open()
+    wait_until(lambda: post(second) == 200, "service once control is there")
+
+
+def test_another_services_directory_on_disk_is_not_believed(control, make_receiver):
+    populate(control)
+    first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
+    wait_until((first.root / "directory.cache").exists, "the directory on disk")
+    first.stop()
+    control.close()
+    second = make_receiver(name="r", pipeline=pipeline(control, account_id="a2")).start()
+    assert not second.logged("directory taken from disk")
+    assert post(second) == 503
+
+
+@pytest.mark.parametrize("where", ["accounts", "tenants", "datasets", r"/accounts/a1/tenants$", r"/tenants/acme/datasets$"])
+def test_a_part_that_fails_removes_nobody(control, served, where):
+    for ordinal, what in enumerate((
+            {"status": 500}, {"status": 404}, {"status": 401}, {"status": 429}, {"cut": True}, {"drop": True},
+            {"body": "<html>captive portal</html>"}, {"body": "{}"}, {"body": {"items": {"id": "x"}}},
+            {"body": {"items": [{"id": 7}]}}, {"body": {"items": [{"id": "acme", "active": "yes"}]}},
+            {"body": {"items": [], "total": "none"}})):
+        with control.fail(where, **what):
+            control.tenant(f"fresh{ordinal}", "a2", ["web"])  # so that there is something to fetch
+            wait_failed(served, 1)
+            for tenant, token in (("acme", TOKEN), ("acme", KEY), ("globex", "globex-token")):
+                assert post(served, tenant, token=token) == 200, what
+        wait_until(lambda: served.health()["status"] == "ok", "the end of the trouble")
+        assert len(served.logged(TROUBLE)) == ordinal + 1, what
+
+
+def test_rubbish_leaves_the_directory_and_one_clear_line(control, served):
+    with control.fail("accounts", body="not json at all"), control.fail("changes", body="[1,2"):
+        wait_failed(served, 3)
+        assert post(served) == 200
+        assert served.health()["status"] == "degraded"
+    lines = served.logged(TROUBLE)
+    assert len(lines) == 1 and "/api/v1/accounts" in lines[0]["reason"] and "not JSON" in lines[0]["reason"]
+    wait_until(lambda: len(served.logged("directory refreshed")) == 2, "the end of the trouble, logged")
+
+
+def test_one_failing_part_does_not_hold_up_the_others(control, served):
+    with control.fail(r"/accounts/a1/tenants$", status=500):
+        control.change("globex", active=False)
+        control.change("acme", "fw", active=False)
+        wait_until(lambda: post(served, "globex", token="globex-token") == 410, "410 for the deactivated tenant")
+        wait_until(lambda: post(served, "acme", "fw") == 404, "404 for the deactivated dataset")
+        assert post(served) == 200
+
+
+def test_failing_look_ups_are_503_and_never_a_verdict(control, served):
+    control.tenant("late", "a1", ["web"])
+    for what in ({"status": 500}, {"body": "<html>"}, {"body": {"id": "other", "active": True}}, {"drop": True}):
+        with control.fail("changes", hold=True), control.fail("tenant", **what), control.fail("dataset", **what), \
+                control.fail("account_tenant", **what):
+            assert post(served, "nosuch") == 503
+            assert post(served, dataset="nosuch") == 503
+            assert post(served, token="wrong") == 503
+            assert post(served) == 200
+
+
+def test_an_accepted_key_stays_accepted_while_control_is_away(control, served):
+    assert post(served, token=KEY) == 200
+    control.close()
+    wait_failed(served)
+    assert post(served, token=KEY) == 200
+    assert post(served, token="wrong") == 503
+
+
+def test_a_sender_that_leaves_while_it_waits_leaves_nothing(control, served):
+    from support import wire
+    from support.sender import proxy_headers
+    with control.fail("tenant", hold=True) as fault:
+        connection = wire.Connection(served.port)
+        connection.send(wire.head("POST", "/late/web", proxy_headers("late--web--1--x.gz", b"", token=KEY), 100))
+        wait_until(lambda: fault.hits == 1, "the look-up")
+        connection.close()
+        wait_until(lambda: served.scrape().total("bytefreezer_receiver_connections") == 0, "the connection's end")
+    assert post(served) == 200
+
+
+def test_a_stop_does_not_wait_for_a_slow_control_service(control, served):
+    control.change("acme", "fw", active=False)
+    with control.fail("accounts", hold=True) as fault:
+        wait_until(lambda: fault.hits >= 1, "a refresh that hangs")
+        served.stop()
+
+
+def test_a_list_that_was_cut_proves_no_absence(control, make_receiver):
+    control.total_tells = False
+    control.account("a1", KEY)
+    for n in range(1500):
+        control.tenant(f"t{n:04}", "a1", ["d"], token=f"token-{n}")
+    for n in range(1100):
+        control.dataset("t0001", f"s{n:04}")
+    receiver = loaded(make_receiver(pipeline=pipeline(control, refresh_interval="2s")).start())
+    assert post(receiver, "t0999", "d", "token-999") == 200
+    for n in (1000, 1250, 1499):
+        assert post(receiver, f"t{n}", "d", f"token-{n}") == 200
+    assert post(receiver, "t0001", "s1099", "token-1") == 200
+    assert post(receiver, "t1500", "d") == 410
+    assert post(receiver, "t0001", "s1100", "token-1") == 404
+    # Found once, it is known from then on, and asked about by itself.
+    rounds = len(control.called("accounts"))
+    control.change("t1250", active=False)
+    wait_until(lambda: post(receiver, "t1250", "d", "token-1250") == 410, "410 for one behind the cut")
+    wait_until(lambda: len(control.called("accounts")) > rounds, "another round")
+    with control.fail("tenant", status=500), control.fail("dataset", status=500):
+        assert post(receiver, "t1000", "d", "token-1000") == 200
+        assert post(receiver, "t1499", "d", "token-1499") == 200
+
+
+def test_without_an_address_it_starts_degraded_and_says_so_once(make_receiver):
+    receiver = make_receiver(pipeline=[{"plugin": "auth", "mode": "control", "cache_file": "c"}, {"plugin": "memory"},
+                                       {"plugin": "fs", "directory": "sink"}])
+    receiver.start()
+    assert post(receiver) == 503
+    health = receiver.health()
+    assert health["status"] == "degraded"
+    lines = [line for line in receiver.log_lines() if "without control_url" in line.get("msg", "")]
+    assert len(lines) == 1 and lines[0]["level"] == "error"
+
+
+def big(control, accounts, tenants, datasets):
+    for a in range(accounts):
+        control.account(f"account-{a:04}", f"key-of-account-{a:04}")
+        for t in range(tenants):
+            name = f"tenant-{a:03}-{t:04}"
+            control.tenant(name, f"account-{a:04}", [f"dataset-{d:02}" for d in range(datasets)], token=f"token-{name}")
+
+
+def refresh_beside_ingest(control, receiver, accounts, tenants, datasets):
+    """Post without a pause while directories come and go; returns the scrape at the end."""
+    stop = threading.Event()
+    refused = []
+
+    def send():
+        sender = Sender(receiver.port, "token-tenant-000-0000")
+        while not stop.is_set():
+            status = sender.post("tenant-000-0000", "dataset-00").status
+            if status != 200:
+                refused.append(status)
+
+    wait_until(lambda: post(receiver, "tenant-000-0000", "dataset-00", "token-tenant-000-0000") == 200, "the first 200")
+    thread = threading.Thread(target=send)
+    thread.start()
+    name = "bytefreezer_receiver_directory_refreshes_total"
+    try:
+        for more in range(2):
+            control.change("tenant-000-0001", name=f"another name {more}")
+            control.dataset("tenant-000-0001", f"more-{more}")
+            before = receiver.scrape().total(name, result="complete")
+            wait_until(lambda: receiver.scrape().total(name, result="complete") > before, "a refresh", limit=600)
+    finally:
+        stop.set()
+        thread.join()
+    assert not refused
+    return receiver.scrape()
+
+
+@pytest.mark.parametrize("accounts,tenants,datasets", [
+    (20, 25, 20), pytest.param(20, 500, 20, marks=pytest.mark.long)])
+def test_a_large_directory_disturbs_nobody_and_stays_small(control, make_receiver, accounts, tenants, datasets):
+    big(control, accounts, tenants, datasets)
+    receiver = make_receiver(pipeline=pipeline(control, refresh_interval="1s")).start()
+    wait_until(lambda: receiver.logged("directory refreshed"), "the first directory", limit=600)
+    started = time.monotonic()
+    scrape = refresh_beside_ingest(control, receiver, accounts, tenants, datasets)
+    count = accounts * tenants * datasets
+    assert scrape.total("bytefreezer_receiver_directory_datasets") == count + 2
+    used = scrape.total("bytefreezer_receiver_directory_bytes")
+    blocked = scrape.total("bytefreezer_receiver_loop_blocked_seconds")
+    print(f"{count} datasets: {used / 2**20:.1f} MiB, two refreshes in {time.monotonic() - started:.1f} s, "
+          f"longest turn {blocked * 1000:.2f} ms")
+    assert count * 16 < used < 64 * 2**20
