@@ -138,6 +138,14 @@ static void health(void *self, struct bfr_health *out)
         bfr_control_health(auth->control, out);
 }
 
+// Has the control service been asked?
+static bool probed(void *self)
+{
+    struct auth *auth = self;
+
+    return auth->control == NULL || auth->control->http == NULL || atomic_load(&auth->control->asked);
+}
+
 static uint32_t authorize(void *self, const struct bfr_request *request, uint64_t ticket, struct bfr_verdict *out)
 {
     struct auth *auth = self;
@@ -246,6 +254,7 @@ static const struct bfr_life life = {
     .destroy = destroy,
     .reload = reload,
     .health = health,
+    .probed = probed,
 };
 
 static const struct bfr_auth_vtable auth_table = {

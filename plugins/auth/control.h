@@ -38,6 +38,7 @@ struct control {
     struct bfr_http *http; // NULL without a URL
     struct live live;      // of directories; replaced by the refreshing thread
     atomic_bool answered;  // lists have come from the service since the start, so that its 404 is its own
+    atomic_bool asked;     // the service has been asked once, with whatever result
     struct lookups *lookups;
     struct refresher *refresher;
     struct control_metrics metrics;

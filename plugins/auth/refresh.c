@@ -279,6 +279,7 @@ static void *run(void *arg)
 
     do {
         poll(refresher);
+        atomic_store(&refresher->control->asked, true);
         uint64_t wait_ns = next_wait(refresher);
         while (!bfr_live_sweep(&refresher->control->live) && wait_ns > SWEEP_RETRY_MS * NS_PER_MS &&
                bfr_fetcher_sleep(fetcher, SWEEP_RETRY_MS * NS_PER_MS))
