@@ -11,6 +11,7 @@
 #include "app_assembly.h"
 #include "app_mainloop.h"
 #include "bug.h"
+#include "http_activation.h"
 #include "http_admin.h"
 #include "http_server.h"
 #include "log.h"
@@ -235,6 +236,9 @@ static void announce_ports(const struct app *app)
     for (size_t i = 0; i < app->settings->server.bind_count; i++)
         bfr_say(BFR_LOG_INFO, "api", "api listening", "address", app->settings->server.bind[i], "port",
                 bfr_num(bfr_http_admin_port(app->admin)).text, NULL);
+    if (bfr_http_admin_metrics_port(app->admin) > 0)
+        bfr_say(BFR_LOG_INFO, "api", "metrics listening", "port", bfr_num(bfr_http_admin_metrics_port(app->admin)).text,
+                NULL);
     bfr_say(BFR_LOG_INFO, "main", "started", "version", BFR_VERSION, NULL);
 }
 
@@ -326,11 +330,28 @@ static void reload_stages(struct bfr_stage *const *stages, size_t count)
         reload_stage(stages[i]);
 }
 
+static void report_reload(uint32_t status, const struct bfr_err *err)
+{
+    if (status != BFR_OK)
+        bfr_say(BFR_LOG_ERROR, "tls",
+                "certificate not exchanged, going on with the old one; mend the file and send "
+                "SIGHUP again",
+                "error", err->text, NULL);
+}
+
+static void reload_certificates(struct app *app)
+{
+    struct bfr_err err = {.size = sizeof err};
+    report_reload(bfr_http_server_reload(app->http, &err), &err);
+    report_reload(bfr_http_admin_reload(app->admin, &err), &err);
+}
+
 static void reload(void *arg)
 {
     struct app *app = arg;
     if (app->stopping)
         return;
+    reload_certificates(app);
     if (app->assembly.auth != NULL)
         reload_stage(app->assembly.auth);
     reload_stages(app->assembly.queues, app->assembly.queue_count);
@@ -372,6 +393,11 @@ int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
         return BFR_EXIT_FAILURE;
     }
     bfr_mainloop_limit_stop(app.mainloop, STOP_LIMIT_NS);
+    if (bfr_activation_take(&err) != BFR_OK) {
+        bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
+        bfr_mainloop_free(app.mainloop);
+        return BFR_EXIT_FAILURE;
+    }
     int code = BFR_EXIT_CONFIG;
     uint32_t built = build(&app, config_path, flags);
     if (built == BFR_OK) {
@@ -381,6 +407,7 @@ int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
         code = BFR_EXIT_FAILURE;
     }
     tear_down(&app);
+    bfr_activation_release();
     bfr_mainloop_free(app.mainloop);
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "http_tls_context.h"
 #include "plugin_check.h"
 #include "plugin_loader.h"
 
@@ -160,6 +161,22 @@ static uint32_t create_part(struct bfr_assembly *assembly, const struct part *pa
     return BFR_OK;
 }
 
+static void check_tls(const struct bfr_config *config, const struct bfr_tls_settings *settings, const char *section,
+                      struct bfr_diag *diag)
+{
+    const struct bfr_place places[] = {bfr_config_place(config, section, "certificate"),
+                                       bfr_config_place(config, section, "key"),
+                                       bfr_config_place(config, section, "client_ca")};
+    bfr_tls_check(settings, section, places, diag);
+}
+
+static void check_certificates(const struct bfr_config *config, struct bfr_diag *diag)
+{
+    const struct bfr_settings *settings = bfr_config_settings(config);
+    check_tls(config, &settings->webhook.tls, "webhook.tls", diag);
+    check_tls(config, &settings->server.tls, "server.tls", diag);
+}
+
 uint32_t bfr_assembly_build(struct bfr_assembly *assembly, const char *config_path,
                             const struct bfr_config_flags *flags, const struct bfr_stage_env *env,
                             struct bfr_diag *diag)
@@ -167,6 +184,8 @@ uint32_t bfr_assembly_build(struct bfr_assembly *assembly, const char *config_pa
     memset(assembly, 0, sizeof *assembly);
     struct parts parts = {.count = 0};
     uint32_t status = read_parts(assembly, &parts, config_path, flags, diag);
+    if (assembly->config != NULL)
+        check_certificates(assembly->config, diag);
     for (size_t i = 0; i < parts.count && status == BFR_OK; i++)
         status = create_part(assembly, &parts.list[i], env, diag);
     if (status == BFR_OK && bfr_diag_errors(diag) > 0)

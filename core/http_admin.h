@@ -24,6 +24,10 @@ BFR_MUST_CHECK uint32_t bfr_http_admin_new(const struct bfr_admin_setup *setup, 
                                            struct bfr_err *err);
 BFR_MUST_CHECK uint32_t bfr_http_admin_start(struct bfr_http_admin *admin, struct bfr_err *err);
 uint16_t bfr_http_admin_port(const struct bfr_http_admin *admin);
+// The port that has /metrics alone; 0 = there is none.
+uint16_t bfr_http_admin_metrics_port(const struct bfr_http_admin *admin);
+// Read certificate and key again. After a failure the old ones stay. [main]
+BFR_MUST_CHECK uint32_t bfr_http_admin_reload(struct bfr_http_admin *admin, struct bfr_err *err);
 // From now on /readyz answers 503 with this static reason ("draining").
 void bfr_http_admin_unready(struct bfr_http_admin *admin, const char *reason);
 void bfr_http_admin_stop(struct bfr_http_admin *admin);

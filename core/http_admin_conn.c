@@ -8,10 +8,14 @@
 #include <string.h>
 
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 
+#include <openssl/err.h>
+
+#include "http_tls_context.h"
 #include "log.h"
 
 #define LISTENERS_MAX 32
@@ -27,6 +31,7 @@ struct conn {
 
 struct bfr_admin_conns {
     struct event_base *base;
+    struct bfr_tls *tls;
     struct conn *first;
     uint32_t count, limit;
     struct timeval lifetime;
@@ -74,7 +79,12 @@ static void forget(struct conn *conn)
 
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
-    (void)connection;
+    SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+    if (ssl != NULL && SSL_is_init_finished(ssl)) {
+        ERR_clear_error(); // the last words, if the socket takes them at once
+        (void)SSL_shutdown(ssl);
+        ERR_clear_error();
+    }
     forget(arg);
 }
 
@@ -120,12 +130,26 @@ static struct conn *make_conn(struct bfr_admin_conns *conns, struct bufferevent 
     return conn;
 }
 
+static struct bufferevent *new_tls(struct bfr_admin_conns *conns)
+{
+    SSL *ssl = bfr_tls_session(conns->tls);
+    struct bufferevent *bev =
+        ssl == NULL
+            ? NULL
+            : bufferevent_openssl_socket_new(conns->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    if (bev == NULL)
+        SSL_free(ssl);
+    else // HTTP says where a message ends; a client need not say goodbye
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
 // evhttp asks for the bufferevent of a connection it is about to accept. Returning NULL makes it take one of its own, so
 // a connection that we have no memory for is served without being counted; its evhttp timeout still ends it.
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
     struct bfr_admin_conns *conns = arg;
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *bev = conns->tls != NULL ? new_tls(conns) : bufferevent_socket_new(base, -1, 0);
     struct conn *conn = bev != NULL ? make_conn(conns, bev) : NULL;
     if (conn == NULL)
         return bev;
@@ -160,12 +184,13 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 }
 
 struct bfr_admin_conns *bfr_admin_conns_new(struct event_base *base, struct evhttp *http, uint32_t limit,
-                                            uint32_t lifetime_ms)
+                                            uint32_t lifetime_ms, struct bfr_tls *tls)
 {
     struct bfr_admin_conns *conns = calloc(1, sizeof *conns);
     if (conns == NULL)
         return NULL;
     conns->base = base;
+    conns->tls = tls;
     conns->limit = limit;
     conns->lifetime = as_timeval(lifetime_ms);
     evhttp_set_bevcb(http, on_accept, conns);

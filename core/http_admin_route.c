@@ -45,6 +45,20 @@ static void reply_not_allowed(struct evhttp_request *request, const char *path)
     bfr_admin_reply_error(request, 405, "this page does not have that method");
 }
 
+void bfr_admin_dispatch_metrics(struct evhttp_request *request, void *arg)
+{
+    struct bfr_http_admin *admin = arg;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    bfr_admin_conns_renew(admin->metrics_conns, evhttp_request_get_connection(request));
+    if (path == NULL || strcmp(path, "/metrics") != 0)
+        bfr_admin_reply_error(request, 404, "this port has /metrics alone; the API is on server.api_port");
+    else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD)
+        reply_not_allowed(request, path);
+    else
+        bfr_admin_page_metrics(admin, request);
+}
+
 void bfr_admin_dispatch(struct evhttp_request *request, void *arg)
 {
     struct bfr_http_admin *admin = arg;

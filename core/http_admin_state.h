@@ -19,6 +19,10 @@ struct bfr_http_admin {
     struct evhttp *http;
     struct bfr_admin_conns *conns;
     struct event *wake;
+    struct bfr_tls *tls;         // of the API; NULL: none
+    struct evhttp *metrics_http; // the port for /metrics alone; NULL: there is none
+    struct bfr_admin_conns *metrics_conns;
+    uint16_t metrics_port;
     int wake_fd; // an eventfd; written once, to stop
     uint16_t port;
     bool running; // the thread exists
@@ -34,6 +38,9 @@ struct bfr_admin_route {
 
 // evhttp's callback for everything: find the route or refuse. `arg` is the server. (http_admin_route.c)
 void bfr_admin_dispatch(struct evhttp_request *request, void *arg);
+
+// The same for the port that has /metrics alone.
+void bfr_admin_dispatch_metrics(struct evhttp_request *request, void *arg);
 
 // Replies; each adds the headers that all pages have. (http_admin_reply.c)
 void bfr_admin_reply_text(struct evhttp_request *request, int status, const char *text);

@@ -9,7 +9,9 @@
 
 #include "bug.h"
 #include "http_exchange.h"
+#include "http_front.h"
 #include "http_loop.h"
+#include "http_tls.h"
 
 // ---- deadlines ----
 
@@ -157,6 +159,9 @@ static void destroy(struct bfr_http_connection *connection)
     bfr_peers_leave(loop->shared->peers, connection->counted);
     event_del(&connection->timer);
     evbuffer_free(connection->raw);
+    if (connection->wire != NULL)
+        evbuffer_free(connection->wire);
+    bfr_tls_end(connection);
     bfr_connection_release(connection);
     bfr_connection_settle(connection);
     free(connection);
@@ -171,6 +176,8 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
 
 void bfr_connection_close(struct bfr_http_connection *connection)
 {
+    if (connection->ssl != NULL)
+        bfr_tls_farewell(connection);
     evhttp_connection_free(connection->evcon);
 }
 
@@ -181,6 +188,10 @@ static enum bfr_close close_reason(const struct bfr_http_connection *connection)
         return BFR_CLOSE_HEAD;
     case BFR_CONNECTION_BODY:
         return bfr_shared_now(connection->loop->shared) >= connection->body_by_ns ? BFR_CLOSE_BODY : BFR_CLOSE_RATE;
+    case BFR_CONNECTION_GREETING:
+        return connection->front == BFR_FRONT_HEADER ? BFR_CLOSE_PROXY_MISSING
+               : connection->ssl != NULL             ? BFR_CLOSE_HANDSHAKE
+                                                     : BFR_CLOSE_IDLE;
     case BFR_CONNECTION_IDLE:
         return bfr_connection_is_old(connection) ? BFR_CLOSE_AGE : BFR_CLOSE_IDLE;
     default:
@@ -219,19 +230,31 @@ bool bfr_connection_count(struct bfr_http_connection *connection, const char *ad
     return peers == NULL || bfr_peers_enter(peers, address, &connection->counted);
 }
 
+// Where no header and no handshake is due, a client may take its time to begin.
+static void await_greeting(struct bfr_http_connection *connection)
+{
+    bfr_connection_rest(connection);
+    if (connection->wire == NULL)
+        return;
+    connection->phase = BFR_CONNECTION_GREETING;
+    if (connection->front == BFR_FRONT_HEADER || connection->ssl != NULL)
+        bfr_connection_deadline(
+            connection,
+            bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.head_timeout_ms));
+}
+
 // evhttp has taken the bufferevent over; descriptor, peer and evhttp's own callbacks are known now.
 static void be_born(struct bfr_http_connection *connection)
 {
     struct bfr_http_loop *loop = connection->loop;
     bufferevent_data_cb on_read = NULL;
     void *evcon = NULL;
-    uint16_t port;
     bufferevent_getcb(connection->bev, &on_read, NULL, NULL, &evcon);
     bool failed = on_read == NULL; // evhttp gave up on it and cleared them
     if (!failed) {
         connection->evcon = evcon;
         connection->fd = bufferevent_getfd(connection->bev);
-        evhttp_connection_get_peer(evcon, &connection->peer, &port);
+        (void)bfr_peer_of_socket(connection->fd, &connection->peer);
         evhttp_connection_set_closecb(evcon, on_close, connection);
     }
     bufferevent_decref(connection->bev);
@@ -239,17 +262,19 @@ static void be_born(struct bfr_http_connection *connection)
         destroy(connection);
         return;
     }
-    if (!bfr_loop_register(loop, connection)) {
+    if (!bfr_loop_register(loop, connection) || !bfr_front_begin(connection)) {
         bfr_connection_close(connection);
         return;
     }
     connection->retire_ns = retire_at(loop->shared);
-    if (connection->surplus || !bfr_connection_count(connection, connection->peer)) {
+    // Behind a balancer the client's address counts, which its header tells.
+    bool direct = connection->front != BFR_FRONT_HEADER;
+    if (connection->surplus || (direct && !bfr_connection_count(connection, connection->peer.text))) {
         bfr_figures_close(&loop->shared->figures, connection->surplus ? BFR_CLOSE_SURPLUS : BFR_CLOSE_ADDRESS);
         bfr_connection_close(connection);
         return;
     }
-    bfr_connection_rest(connection);
+    await_greeting(connection);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

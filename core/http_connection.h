@@ -11,7 +11,10 @@
 #include <event2/event_struct.h>
 #include <event2/http.h>
 
+#include <openssl/ssl.h>
+
 #include "http_ingest.h"
+#include "http_peer.h"
 
 struct bfr_http_loop;
 
@@ -19,6 +22,7 @@ TAILQ_HEAD(bfr_connections, bfr_http_connection);
 
 enum bfr_connection_phase {
     BFR_CONNECTION_NEWBORN = 1, // not known to evhttp yet
+    BFR_CONNECTION_GREETING,    // a PROXY header or a TLS handshake is arriving
     BFR_CONNECTION_IDLE,        // between requests
     BFR_CONNECTION_HEAD,        // a head is arriving
     BFR_CONNECTION_BODY,        // a body is arriving
@@ -30,6 +34,13 @@ enum bfr_connection_phase {
     BFR_CONNECTION_DEAD         // to be freed from its timer
 };
 
+// What has to come, or must not come, before anything else.
+enum bfr_front {
+    BFR_FRONT_NONE = 1,
+    BFR_FRONT_HEADER, // a PROXY header must
+    BFR_FRONT_SNIFF   // one must not
+};
+
 struct bfr_http_connection {
     TAILQ_ENTRY(bfr_http_connection) link;
     TAILQ_ENTRY(bfr_http_connection) starved_link;
@@ -38,7 +49,14 @@ struct bfr_http_connection {
     struct bufferevent *bev;
     struct evhttp_connection *evcon;
     int fd;
-    char *peer; // belongs to evcon
+    struct bfr_peer peer; // the client; known when the connection is IDLE for the first time
+
+    // http_front.c; without PROXY protocol and TLS `wire` is NULL and bytes go to `raw` directly.
+    enum bfr_front front;
+    SSL *ssl;              // NULL: no TLS
+    struct evbuffer *wire; // bytes as the socket gave them
+    bool spoke_tls;        // a first byte was seen, and it was TLS's
+    bool ended;            // the client has said, within TLS, that it sends no more
 
     enum bfr_connection_phase phase;
     bool busy;            // inside work(): our own changes of the input are not news
@@ -90,6 +108,8 @@ void bfr_connection_settle(struct bfr_http_connection *connection);   // its rep
 
 // http_linger.c: end a connection so that the client sees the reply. A reply must be decided.
 void bfr_linger_start(struct bfr_http_connection *connection);
+// The same with the last words in the output already, as they are to be sent.
+void bfr_linger_out(struct bfr_http_connection *connection);
 
 // http_reader.c: large reads behind libevent's small one. The bytes taken, 0 when there are none or the step is not GO.
 size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *out_step);

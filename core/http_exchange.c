@@ -4,8 +4,10 @@
 #include "http_exchange.h"
 
 #include "http_admission.h"
+#include "http_front.h"
 #include "http_loop.h"
 #include "http_reply.h"
+#include "http_tls.h"
 #include "log.h"
 
 // What evhttp gets to read. It holds nothing of the client's, so there is nothing evhttp could read differently.
@@ -68,7 +70,8 @@ static void reply_in_step(struct bfr_http_connection *connection)
 // Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
 static bool is_followed(const struct bfr_http_connection *connection)
 {
-    return evbuffer_get_length(connection->raw) > 0 || bfr_reader_pending(connection);
+    return evbuffer_get_length(connection->raw) > 0 || connection->ended ||
+           (connection->wire != NULL && evbuffer_get_length(connection->wire) > 0) || bfr_reader_pending(connection);
 }
 
 // A step says REPLY. `whole`: the request's last byte was read.
@@ -120,7 +123,10 @@ void bfr_exchange_handle(struct evhttp_request *from, void *arg)
         connection, BFR_CONNECTION_REPLY,
         bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.write_timeout_ms));
     evhttp_request_set_on_complete_cb(from, on_replied, connection);
+    size_t before = evbuffer_get_length(bufferevent_get_output(connection->bev));
     bfr_reply_send(&out, from, close);
+    if (connection->ssl != NULL && !bfr_tls_seal(connection, before, close))
+        bfr_connection_kill(connection);
     // evhttp turns reading on while it writes; what comes now belongs to the next request.
     bufferevent_disable(connection->bev, EV_READ);
     flush(connection);
@@ -128,17 +134,16 @@ void bfr_exchange_handle(struct evhttp_request *from, void *arg)
 
 // ---- request ----
 
-// evhttp's write callback would take our 100 Continue for the end of the last reply.
 static void send_continue(struct bfr_http_connection *connection)
 {
-    bufferevent_data_cb on_read;
-    bufferevent_event_cb on_event;
-    void *arg;
-    bufferevent_getcb(connection->bev, &on_read, NULL, &on_event, &arg);
-    bufferevent_setcb(connection->bev, on_read, NULL, on_event, arg);
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    bufferevent_write(connection->bev, text, sizeof text - 1);
-    bufferevent_enable(connection->bev, EV_WRITE);
+    struct evbuffer *output = bufferevent_get_output(connection->bev);
+    size_t before = evbuffer_get_length(output);
+    evbuffer_add(output, text, sizeof text - 1);
+    if (connection->ssl != NULL && !bfr_tls_seal(connection, before, false))
+        bfr_connection_kill(connection);
+    else
+        bfr_front_push(connection);
 }
 
 static void begin_body(struct bfr_http_connection *connection)
@@ -196,7 +201,7 @@ static void begin_request(struct bfr_http_connection *connection)
     connection->in_flight = true;
     connection->request = request;
     request->connection = connection;
-    request->peer = connection->peer;
+    request->peer = connection->peer.text;
     request->begun_ns = bfr_shared_now(connection->loop->shared);
     bfr_connection_enter(connection, BFR_CONNECTION_HEAD,
                          request->begun_ns +
@@ -311,6 +316,9 @@ static void work(struct bfr_http_connection *connection)
         else
             more = false;
     }
+    // No more comes, so what is not complete never will be.
+    if (connection->ended && connection->phase <= BFR_CONNECTION_BODY)
+        bfr_connection_kill(connection);
 }
 
 // libevent's small read. All of it is taken away here, so that evhttp's read callback, which follows, finds nothing.
@@ -322,10 +330,11 @@ void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *i
     connection->busy = true;
     connection->in_input = true;
     connection->more = info->n_added >= 4096;
-    if (evbuffer_add_buffer(connection->raw, input) == 0)
-        work(connection);
-    else
+    struct evbuffer *to = connection->wire != NULL ? connection->wire : connection->raw;
+    if (evbuffer_add_buffer(to, input) != 0)
         bfr_connection_kill(connection);
+    else if (connection->wire == NULL || bfr_front_receive(connection))
+        work(connection);
     connection->in_input = false;
     connection->busy = false;
 }

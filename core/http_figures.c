@@ -12,9 +12,18 @@ static const char *const statuses[] = {"200", "400", "401", "403", "404", "405",
 _Static_assert(STATUS_COUNT <= BFR_FIGURES_CODES, "a series for every status");
 
 static const char *const closes[BFR_CLOSE_COUNT] = {
-    [BFR_CLOSE_HEAD] = "head_timeout",   [BFR_CLOSE_BODY] = "body_timeout", [BFR_CLOSE_RATE] = "body_rate",
-    [BFR_CLOSE_REPLY] = "write_timeout", [BFR_CLOSE_IDLE] = "idle",         [BFR_CLOSE_AGE] = "age",
-    [BFR_CLOSE_ADDRESS] = "per_address", [BFR_CLOSE_SURPLUS] = "too_many",
+    [BFR_CLOSE_HEAD] = "head_timeout",
+    [BFR_CLOSE_BODY] = "body_timeout",
+    [BFR_CLOSE_RATE] = "body_rate",
+    [BFR_CLOSE_REPLY] = "write_timeout",
+    [BFR_CLOSE_IDLE] = "idle",
+    [BFR_CLOSE_AGE] = "age",
+    [BFR_CLOSE_ADDRESS] = "per_address",
+    [BFR_CLOSE_SURPLUS] = "too_many",
+    [BFR_CLOSE_PROXY_MISSING] = "proxy_missing",
+    [BFR_CLOSE_PROXY_UNTRUSTED] = "proxy_untrusted",
+    [BFR_CLOSE_PLAIN_HTTP] = "plain_http",
+    [BFR_CLOSE_HANDSHAKE] = "tls_handshake",
 };
 
 static void collect(void *arg, struct bfr_metrics_writer *writer)

@@ -11,6 +11,7 @@
 
 #include "http_loop.h"
 #include "http_reply.h"
+#include "http_tls.h"
 
 #define LINGER_NS       (2 * BFR_NS_PER_S)
 #define LINGER_BYTES    (UINT64_C(64) << 20)
@@ -57,28 +58,32 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     bfr_connection_close(arg);
 }
 
-void bfr_linger_start(struct bfr_http_connection *connection)
+void bfr_linger_out(struct bfr_http_connection *connection)
 {
     struct bfr_http_loop *loop = connection->loop;
     struct bufferevent *bev = connection->bev;
-    struct bfr_reply reply;
-    bfr_reply_build(connection->request, &reply);
-    bfr_connection_release(connection);
-
     connection->phase = BFR_CONNECTION_LINGER;
     connection->linger_left = LINGER_BYTES;
     evbuffer_drain(connection->raw, evbuffer_get_length(connection->raw));
     // evhttp must not see this connection any more, neither its bytes nor its writes: a second reply on a kept connection
     // would run the write callback of the first.
     bufferevent_setcb(bev, on_read, on_written, on_event, connection);
-    if (!bfr_reply_write(&reply, bufferevent_get_output(bev))) {
-        connection->phase = BFR_CONNECTION_DEAD;
-        event_active(&connection->timer, EV_TIMEOUT, 0);
-        return;
-    }
     // Reading waits until the reply is out: an end of stream seen earlier would end the connection without it.
     bufferevent_disable(bev, EV_READ);
     bufferevent_enable(bev, EV_WRITE);
     uint64_t write_ns = loop->shared->setup.settings->webhook.write_timeout_ms * BFR_NS_PER_MS;
     bfr_connection_deadline(connection, bfr_shared_now(loop->shared) + write_ns);
+}
+
+void bfr_linger_start(struct bfr_http_connection *connection)
+{
+    struct evbuffer *output = bufferevent_get_output(connection->bev);
+    size_t before = evbuffer_get_length(output);
+    struct bfr_reply reply;
+    bfr_reply_build(connection->request, &reply);
+    bfr_connection_release(connection);
+    if (bfr_reply_write(&reply, output) && (connection->ssl == NULL || bfr_tls_seal(connection, before, true)))
+        bfr_linger_out(connection);
+    else
+        bfr_connection_kill(connection);
 }

@@ -3,93 +3,16 @@
 #include "http_listen.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bfr/text.h>
 
+#include "http_activation.h"
+#include "http_socket.h"
 #include "log.h"
-
-#define BACKLOG 4096 // the kernel lowers it to net.core.somaxconn
-
-static uint32_t resolve(const char *address, uint16_t port, struct addrinfo **out, struct bfr_err *err)
-{
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
-    int failed = getaddrinfo(address, bfr_num(port).text, &hints, out);
-    if (failed == 0)
-        return BFR_OK;
-    return bfr_err_set(err, BFR_EINVAL, "webhook.bind: '%s' is not an IPv4 or IPv6 address: %s", address,
-                       gai_strerror(failed));
-}
-
-static bool set_option(int fd, int level, int option)
-{
-    int on = 1;
-    return setsockopt(fd, level, option, &on, sizeof on) == 0;
-}
-
-// A bound socket. SO_REUSEADDR lets a restart follow a stop at once.
-static uint32_t bind_socket(const char *address, uint16_t port, bool share, int *out_fd, struct bfr_err *err)
-{
-    struct addrinfo *info = NULL;
-    uint32_t status = resolve(address, port, &info, err);
-    if (status != BFR_OK)
-        return status;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        status = errno == EAFNOSUPPORT ? BFR_ENOTSUP : BFR_EFAIL;
-        bfr_err_set(err, status, "cannot open a socket for '%s': %s", address, strerror(errno));
-        goto out;
-    }
-    // TCP_NODELAY is inherited by what is accepted: a reply must not wait for the acknowledgement of a 100 Continue.
-    bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR) && set_option(fd, IPPROTO_TCP, TCP_NODELAY) &&
-              (!share || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) &&
-              (info->ai_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
-              bind(fd, info->ai_addr, info->ai_addrlen) == 0;
-    if (!ok) {
-        bool absent = errno == EADDRNOTAVAIL && info->ai_family == AF_INET6;
-        status = absent ? BFR_ENOTSUP : BFR_EFAIL;
-        bfr_err_set(err, status,
-                    "cannot listen on %s port %u: %s; is another receiver running? Change webhook.bind or webhook.port",
-                    address, port, strerror(errno));
-        goto out;
-    }
-    *out_fd = fd;
-    fd = -1;
-    status = BFR_OK;
-out:
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(info);
-    return status;
-}
-
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_in6 address = {0}; // the port lies in the same place in both families
-    _Static_assert(offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port), "one port");
-    socklen_t size = sizeof address;
-    return getsockname(fd, (struct sockaddr *)&address, &size) == 0 ? ntohs(address.sin6_port) : 0;
-}
-
-uint32_t bfr_listen_probe(const char *address, uint16_t *port, struct bfr_err *err)
-{
-    int fd = -1;
-    uint32_t status = bind_socket(address, *port, false, &fd, err);
-    if (status != BFR_OK)
-        return status;
-    if (*port == 0)
-        *port = port_of(fd);
-    close(fd);
-    return BFR_OK;
-}
 
 // libevent gives the error callback evhttp's argument, not ours, so each loop thread keeps a way back to its listeners.
 static _Thread_local struct bfr_listeners *of_this_thread;
@@ -151,19 +74,15 @@ uint32_t bfr_listeners_init(struct bfr_listeners *listeners, struct evhttp *http
     return BFR_OK;
 }
 
-uint32_t bfr_listeners_add(struct bfr_listeners *listeners, const char *address, uint16_t port, struct bfr_err *err)
+// Takes over `fd`. The backlog of an inherited socket is its owner's.
+static uint32_t adopt_socket(struct bfr_listeners *listeners, int fd, struct bfr_err *err)
 {
-    int fd = -1;
-    uint32_t status = bind_socket(address, port, true, &fd, err);
-    if (status != BFR_OK)
-        return status;
     struct event_base *base = event_get_base(listeners->pause);
     struct evconnlistener *listener =
-        evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+        evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (listener == NULL) {
-        status = bfr_err_set(err, BFR_EFAIL, "cannot listen on %s port %u: %s", address, port, strerror(errno));
         close(fd);
-        return status;
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     }
     evconnlistener_set_error_cb(listener, on_accept_error);
     struct evhttp_bound_socket *bound = evhttp_bind_listener(listeners->http, listener);
@@ -173,6 +92,25 @@ uint32_t bfr_listeners_add(struct bfr_listeners *listeners, const char *address,
     }
     listeners->bound[listeners->count++] = bound;
     return BFR_OK;
+}
+
+uint32_t bfr_listeners_add(struct bfr_listeners *listeners, const char *address, uint16_t port, struct bfr_err *err)
+{
+    int fd = -1;
+    uint32_t status = bfr_socket_bind(&bfr_socket_webhook, address, &port, true, &fd, err);
+    if (status == BFR_OK)
+        status = bfr_socket_listen(&bfr_socket_webhook, fd, err);
+    return status == BFR_OK ? adopt_socket(listeners, fd, err) : status;
+}
+
+uint32_t bfr_listeners_inherit(struct bfr_listeners *listeners, size_t index, uint16_t *out_port, struct bfr_err *err)
+{
+    int fd = bfr_activation_dup(bfr_socket_webhook.name, index);
+    if (fd < 0)
+        return bfr_err_set(err, BFR_EFAIL, "webhook: cannot use the inherited socket: %s", strerror(errno));
+    *out_port = bfr_socket_port(fd);
+    listeners->inherited = true;
+    return adopt_socket(listeners, fd, err);
 }
 
 static bool queue_is_empty(struct evhttp_bound_socket *bound)
@@ -185,7 +123,8 @@ bool bfr_listeners_close(struct bfr_listeners *listeners, bool force)
 {
     size_t kept = 0;
     for (size_t i = 0; i < listeners->count; i++) {
-        if (force || queue_is_empty(listeners->bound[i]))
+        // What is queued on an inherited socket waits there for whoever gets it next.
+        if (force || listeners->inherited || queue_is_empty(listeners->bound[i]))
             evhttp_del_accept_socket(listeners->http, listeners->bound[i]);
         else
             listeners->bound[kept++] = listeners->bound[i];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listening sockets: one per address and loop, sharing the port with SO_REUSEPORT.
+// The listeners of the webhook: one per address and loop, sharing the port with SO_REUSEPORT, or inherited ones.
 #ifndef BFR_CORE_HTTP_LISTEN_H
 #define BFR_CORE_HTTP_LISTEN_H
 
@@ -18,12 +18,9 @@ struct bfr_listeners {
     size_t count;
     struct event *pause; // enables them again
     bool paused;
+    bool inherited; // somebody else holds the sockets too
     const struct bfr_http_shared *shared;
 };
-
-// Is `address`:*port free? Bound once without SO_REUSEPORT, because with it a second daemon of the same user would start
-// silently on the same port. *port 0: any free port, which is stored. BFR_ENOTSUP: this machine lacks that family. [main]
-BFR_MUST_CHECK uint32_t bfr_listen_probe(const char *address, uint16_t *port, struct bfr_err *err);
 
 // [main]
 BFR_MUST_CHECK uint32_t bfr_listeners_init(struct bfr_listeners *listeners, struct evhttp *http,
@@ -31,6 +28,10 @@ BFR_MUST_CHECK uint32_t bfr_listeners_init(struct bfr_listeners *listeners, stru
                                            struct bfr_err *err);
 BFR_MUST_CHECK uint32_t bfr_listeners_add(struct bfr_listeners *listeners, const char *address, uint16_t port,
                                           struct bfr_err *err);
+// The same with socket `index` of those handed over for the webhook, which all loops share: each has a descriptor of its own
+// and is woken for every connection; who comes too late finds none.
+BFR_MUST_CHECK uint32_t bfr_listeners_inherit(struct bfr_listeners *listeners, size_t index, uint16_t *out_port,
+                                              struct bfr_err *err);
 void bfr_listeners_fini(struct bfr_listeners *listeners);
 
 // Once at the start of the loop's thread. [loop]

@@ -12,7 +12,9 @@
 #include <bfr/text.h>
 
 #include "bug.h"
+#include "http_activation.h"
 #include "http_exchange.h"
+#include "http_socket.h"
 #include "pipe_pump.h"
 
 // A listener that is paused, or never runs dry, must not hold up the stop.
@@ -280,6 +282,12 @@ static bool make_http(struct bfr_http_loop *loop)
     return true;
 }
 
+static size_t listener_room(const struct bfr_http_shared *shared)
+{
+    size_t inherited = bfr_activation_count(bfr_socket_webhook.name);
+    return inherited > 0 ? inherited : shared->setup.settings->webhook.bind_count;
+}
+
 uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_err *err)
 {
     memset(loop, 0, sizeof *loop);
@@ -301,8 +309,7 @@ uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *share
     if (loop->on_mail == NULL || loop->on_steer == NULL || loop->on_hunger == NULL ||
         event_add(loop->on_mail, NULL) != 0)
         goto out;
-    status = bfr_listeners_init(&loop->listeners, loop->http, loop->base, shared,
-                                shared->setup.settings->webhook.bind_count, err);
+    status = bfr_listeners_init(&loop->listeners, loop->http, loop->base, shared, listener_room(shared), err);
     if (status == BFR_OK && err != NULL)
         err->text[0] = '\0';
 out:

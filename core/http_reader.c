@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // libevent reads at most 4096 bytes at a time. When it did, more is likely to wait, so the rest is read here, in one large
 // read of just what the kernel holds, straight into the body: never beyond its end, and never more than the budget allows.
-// Plain TCP only. Runs on the loop, below libevent's read callback or when a paused body goes on.
+// Runs on the loop, below libevent's read callback or when a paused body goes on.
 #include "http_connection.h"
 
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "http_front.h"
 #include "http_loop.h"
 
 // libevent rounds a buffer up to a power of two after adding its own header: stay below 256 KiB with it.
@@ -56,11 +57,10 @@ static ssize_t fill_body(struct bfr_http_connection *connection, size_t size)
     return got;
 }
 
-// Into the bytes not looked at yet: they will be compressed or dropped.
-static ssize_t fill_raw(struct bfr_http_connection *connection, size_t size)
+static ssize_t fill_buffer(struct bfr_http_connection *connection, struct evbuffer *to, size_t size)
 {
     struct evbuffer_iovec vectors[2];
-    int count = evbuffer_reserve_space(connection->raw, (ev_ssize_t)size, vectors, 2);
+    int count = evbuffer_reserve_space(to, (ev_ssize_t)size, vectors, 2);
     if (count < 1)
         return -1;
     ssize_t got = read_into(connection->fd, vectors, count, size);
@@ -70,8 +70,27 @@ static ssize_t fill_raw(struct bfr_http_connection *connection, size_t size)
             vectors[i].iov_len = left;
         left -= vectors[i].iov_len;
     }
-    evbuffer_commit_space(connection->raw, vectors, count);
+    evbuffer_commit_space(to, vectors, count);
     return got;
+}
+
+// Through TLS. Bytes that do not complete a record yet count as none.
+static ssize_t fill_sealed(struct bfr_http_connection *connection, size_t size)
+{
+    ssize_t got = fill_buffer(connection, connection->wire, size);
+    if (got > 0 && !bfr_front_receive(connection))
+        return 0;
+    return got;
+}
+
+static ssize_t fill(struct bfr_http_connection *connection, size_t size)
+{
+    if (connection->ssl != NULL)
+        return fill_sealed(connection, size);
+    if (connection->request->body.kind == BFR_BODY_GZIP)
+        return fill_body(connection, size);
+    // Into the bytes not looked at yet: they will be compressed or dropped.
+    return fill_buffer(connection, connection->raw, size);
 }
 
 size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *out_step)
@@ -93,7 +112,9 @@ size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *ou
     *out_step = bfr_ingest_grow(request, size);
     if (*out_step != BFR_STEP_GO)
         return 0;
-    ssize_t got = request->body.kind == BFR_BODY_GZIP ? fill_body(connection, size) : fill_raw(connection, size);
+    ssize_t got = fill(connection, size);
+    if (connection->ssl != NULL && got > 0 && evbuffer_get_length(connection->raw) == 0)
+        got = 0;
     if (request->refusal != BFR_REFUSE_NONE)
         *out_step = BFR_STEP_REPLY;
     // An error or the end of the stream shows again in libevent's next read, which knows what to do about it.

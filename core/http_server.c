@@ -6,10 +6,13 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bug.h"
+#include "http_activation.h"
 #include "http_descriptors.h"
 #include "http_loop.h"
+#include "http_socket.h"
 #include "log.h"
 
 struct bfr_http_server {
@@ -61,6 +64,18 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     return shared->budget != NULL && shared->sha256 != NULL;
 }
 
+static uint32_t init_front(struct bfr_http_shared *shared, struct bfr_err *err)
+{
+    const struct bfr_settings *settings = shared->setup.settings;
+    size_t count = settings->webhook.proxy_trusted_count;
+    if (count > 0 && (shared->trusted = calloc(count, sizeof *shared->trusted)) == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        bfr_must(bfr_cidr_parse(settings->webhook.proxy_trusted[i], &shared->trusted[i]) == NULL); // checked before
+    shared->trusted_count = count;
+    return bfr_tls_new(&settings->webhook.tls, "webhook.tls", &shared->tls, err);
+}
+
 static uint32_t init_loops(struct bfr_http_server *server, struct bfr_err *err)
 {
     for (; server->loops_made < server->loop_count; server->loops_made++) {
@@ -71,11 +86,35 @@ static uint32_t init_loops(struct bfr_http_server *server, struct bfr_err *err)
     return BFR_OK;
 }
 
+// Is the address free? Bound once without SO_REUSEPORT, because with it a second daemon of the same user would start
+// silently on the same port. Port 0 becomes one that is free.
+static uint32_t probe(const char *address, uint16_t *port, struct bfr_err *err)
+{
+    int fd = -1;
+    uint32_t status = bfr_socket_bind(&bfr_socket_webhook, address, port, false, &fd, err);
+    if (status == BFR_OK)
+        close(fd);
+    return status;
+}
+
 static uint32_t listen_on(struct bfr_http_server *server, const char *address, struct bfr_err *err)
 {
-    uint32_t status = bfr_listen_probe(address, &server->port, err);
+    uint32_t status = probe(address, &server->port, err);
     for (unsigned i = 0; status == BFR_OK && i < server->loop_count; i++)
         status = bfr_listeners_add(&server->loops[i].listeners, address, server->port, err);
+    return status;
+}
+
+static uint32_t inherit(struct bfr_http_server *server, size_t count, struct bfr_err *err)
+{
+    uint32_t status = BFR_OK;
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned k = 0; status == BFR_OK && k < server->loop_count; k++)
+            status = bfr_listeners_inherit(&server->loops[k].listeners, i, &server->port, err);
+    }
+    if (status == BFR_OK)
+        bfr_say(BFR_LOG_INFO, "http", "sockets were handed over; webhook.bind and webhook.port are not used", "sockets",
+                bfr_num((int64_t)count).text, NULL);
     return status;
 }
 
@@ -84,6 +123,9 @@ static uint32_t listen_on(struct bfr_http_server *server, const char *address, s
 static uint32_t listen_everywhere(struct bfr_http_server *server, struct bfr_err *err)
 {
     const struct bfr_settings *settings = server->shared.setup.settings;
+    size_t inherited = bfr_activation_count(bfr_socket_webhook.name);
+    if (inherited > 0)
+        return inherit(server, inherited, err);
     uint32_t status = BFR_EINVAL;
     bool any = false;
     server->port = settings->webhook.port;
@@ -118,7 +160,9 @@ uint32_t bfr_http_server_new(const struct bfr_http_setup *setup, struct bfr_http
         bfr_err_set(err, status, "cannot set up the webhook server: out of memory");
         goto out;
     }
-    status = init_loops(server, err);
+    status = init_front(&server->shared, err);
+    if (status == BFR_OK)
+        status = init_loops(server, err);
     if (status == BFR_OK)
         status = listen_everywhere(server, err);
     if (status != BFR_OK)
@@ -153,6 +197,11 @@ uint32_t bfr_http_server_start(struct bfr_http_server *server, struct bfr_err *e
 uint16_t bfr_http_server_port(const struct bfr_http_server *server)
 {
     return server->port;
+}
+
+uint32_t bfr_http_server_reload(struct bfr_http_server *server, struct bfr_err *err)
+{
+    return server->shared.tls == NULL ? BFR_OK : bfr_tls_reload(server->shared.tls, err);
 }
 
 void bfr_http_server_shed(struct bfr_http_server *server)
@@ -199,6 +248,8 @@ void bfr_http_server_free(struct bfr_http_server *server)
     bfr_budget_release(server->shared.budget);
     bfr_quota_free(server->shared.quota);
     bfr_peers_free(server->shared.peers);
+    bfr_tls_free(server->shared.tls);
+    free(server->shared.trusted);
     EVP_MD_free(server->shared.sha256);
     pthread_cond_destroy(&server->shared.deaf);
     pthread_mutex_destroy(&server->shared.lock);

@@ -28,6 +28,8 @@ BFR_MUST_CHECK uint32_t bfr_http_server_start(struct bfr_http_server *server, st
 // The port of the first listener (for webhook.port 0).
 uint16_t bfr_http_server_port(const struct bfr_http_server *server);
 
+// Read certificate and key again. After a failure the old ones stay. [main]
+BFR_MUST_CHECK uint32_t bfr_http_server_reload(struct bfr_http_server *server, struct bfr_err *err);
 // Still serve everything, but end each connection after its reply.
 void bfr_http_server_shed(struct bfr_http_server *server);
 // Empty the accept queues, close the listeners; a new request on an open connection gets 503 and close.

@@ -9,11 +9,13 @@
 
 #include <openssl/evp.h>
 
+#include "config_cidr.h"
 #include "http_budget.h"
 #include "http_figures.h"
 #include "http_peers.h"
 #include "http_quota.h"
 #include "http_server.h"
+#include "http_tls_context.h"
 
 struct bfr_http_shared {
     struct bfr_http_setup setup;
@@ -22,6 +24,9 @@ struct bfr_http_shared {
     struct bfr_peers *peers; // NULL = no limit per address
     uint32_t connections_max;
     struct bfr_figures figures;
+    struct bfr_tls *tls;      // NULL: no TLS on the webhook port
+    struct bfr_cidr *trusted; // webhook.proxy_protocol.trusted
+    size_t trusted_count;
     EVP_MD *sha256;
     atomic_uint connections;
     _Atomic int64_t last_name_ns; // of generated names, which must differ
