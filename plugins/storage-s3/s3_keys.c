@@ -49,7 +49,9 @@ bool bfr_s3_keys_read_time(const char *text, int64_t *out_ns)
         end += 1 + strspn(end + 1, "0123456789");
     if (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)
         return false;
-    *out_ns = (int64_t)timegm(&utc) * 1000000000;
+    // Some stores say "year 9999" for never. Nanoseconds end in 2262, and what lies before 1970 has expired all the same.
+    int64_t seconds = timegm(&utc);
+    *out_ns = seconds < 0 ? 0 : seconds > INT64_MAX / 1000000000 ? INT64_MAX : seconds * 1000000000;
     return true;
 }
 

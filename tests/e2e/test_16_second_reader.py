@@ -95,6 +95,7 @@ def test_what_the_gate_lets_through_h11_reads_in_the_same_way(build, request):
         if theirs is TRAILER:
             continue
         passed += ours != "more"
-        expected = None if ours == "more" else ours
-        assert theirs == expected, f"seed {seed}: {message!r}\n the gate: {ours}\n h11: {theirs!r}"
+        # What is not complete h11 may refuse earlier than the gate, which judges whole lines.
+        agree = not isinstance(theirs, tuple) if ours == "more" else theirs == ours
+        assert agree, f"seed {seed}: {message!r}\n the gate: {ours}\n h11: {theirs!r}"
     assert passed > len(messages) / 10, "most messages are refused: nothing is compared"
