@@ -4,6 +4,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,6 +25,8 @@
 
 struct app {
     struct bfr_status_1 status; // what plugins get as "status/1"; first, so that its address leads back here
+    struct bfr_settings_1 extension; // "settings/1"
+    uint64_t payload_bytes;          // largest body that is taken
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
     struct bfr_stage_env env;
@@ -91,6 +94,16 @@ static void status_stages(const struct bfr_host *host, bool (*visit)(void *arg, 
     visit_stages(app_of(host), visit, arg);
 }
 
+// What is configured, but for the limit of a body: senders are told the one that is kept.
+static uint32_t settings_text(const struct bfr_host *host, const char *key, char *out, size_t room)
+{
+    const struct app *app = app_of(host);
+    uint32_t status = bfr_config_older_text(app->assembly.config, key, out, room);
+    if (strcmp(key, "webhook.max_payload_size") == 0)
+        snprintf(out, room, "%s", bfr_num((int64_t)app->payload_bytes).text);
+    return status;
+}
+
 // As many descriptors as the administrator allows; no core file in release builds, because it would hold bodies and
 // tokens.
 static void set_limits(void)
@@ -110,6 +123,7 @@ static void set_limits(void)
 static uint32_t build(struct app *app, const char *config_path, const struct bfr_config_flags *flags)
 {
     app->status = (struct bfr_status_1){sizeof app->status, status_ledger, status_stages};
+    app->extension = (struct bfr_settings_1){sizeof app->extension, settings_text};
     app->metrics = bfr_metrics_new();
     if (app->metrics == NULL)
         return BFR_ENOMEM;
@@ -118,7 +132,8 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
                                       .metrics = app->metrics,
                                       .post = bfr_mainloop_post,
                                       .post_arg = app->mainloop,
-                                      .status = &app->status};
+                                      .status = &app->status,
+                                      .settings = &app->extension};
 #ifdef BFR_DEBUG
     app->env.abort_on_misuse = true;
 #endif

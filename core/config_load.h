@@ -59,6 +59,10 @@ const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index
 // `check`, not for `run`. Returns how many there were.
 size_t bfr_config_refuse_masks(const struct bfr_config *config, struct bfr_diag *diag);
 
+// The value in effect by its name in the older forms ("s3.bucket_name"), for a file of any form, as text into `out`; a secret
+// is "***", or empty when there is none. ext/settings.h says more. BFR_EINVAL: no such key. All stages must be bound.
+uint32_t bfr_config_older_text(const struct bfr_config *config, const char *path, char *out, size_t room);
+
 // The configuration in effect as native YAML, with defaults, secrets as ***. All stages must be bound.
 uint32_t bfr_config_show(const struct bfr_config *config, FILE *stream, struct bfr_err *err);
 // JSON Schema (2020-12) of the native form, with the options of the given plugins.

@@ -211,6 +211,8 @@ static const void *host_get_extension(const struct bfr_host *host, const char *i
         bfr_stage_misuse(stage, "get_extension of NULL");
         return NULL;
     }
+    if (strcmp(id, BFR_EXT_SETTINGS_1) == 0)
+        return stage->env->settings;
     return strcmp(id, BFR_EXT_STATUS_1) == 0 ? stage->env->status : NULL;
 }
 

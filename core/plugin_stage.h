@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
 
@@ -20,6 +21,7 @@ struct bfr_stage_env {
     bool (*post)(void *arg, void (*fn)(void *), void *fn_arg); // run on the main thread
     void *post_arg;
     const struct bfr_status_1 *status; // the "status/1" extension; may be NULL
+    const struct bfr_settings_1 *settings; // the "settings/1" extension; may be NULL
     bool abort_on_misuse;              // debug builds and tests of misuse
 };
 

@@ -3,6 +3,7 @@
 // and with the present headers; test_layout.c compares. The list is that of ABI 1.0 and does not grow.
 #include "layout.h"
 
+#include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
 
@@ -276,6 +277,9 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_stage_status, plugin)},
     {MEMBER(bfr_stage_status, state)},
     {MEMBER(bfr_stage_status, reason)},
+    {TYPE(bfr_settings_1)},
+    {MEMBER(bfr_settings_1, size)},
+    {MEMBER(bfr_settings_1, text)},
     {TYPE(bfr_status_1)},
     {MEMBER(bfr_status_1, size)},
     {MEMBER(bfr_status_1, ledger)},

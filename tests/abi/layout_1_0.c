@@ -2,6 +2,7 @@
 // The layout of ABI 1.0 as it was released, for LP64 systems: where every slot is, how large it is, what every constant
 // means. Compiled with every build and never run. A line here that fails is a plugin somewhere that breaks: put the
 // slot back. New slots go to the end of their struct, raise BFR_ABI_MINOR and get lines in a file of their own.
+#include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
 
@@ -301,6 +302,11 @@ SLOT(bfr_queue_vtable, recent, 112, 8);
 // bfr/service.h
 SIZE(bfr_service_vtable, 4);
 SLOT(bfr_service_vtable, size, 0, 4);
+
+// bfr/ext/settings.h
+SIZE(bfr_settings_1, 16);
+SLOT(bfr_settings_1, size, 0, 4);
+SLOT(bfr_settings_1, text, 8, 8);
 
 // bfr/ext/status.h
 SIZE(bfr_ledger_row, 112);

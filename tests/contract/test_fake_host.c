@@ -240,6 +240,10 @@ static void test_logs_are_kept_and_extensions_offered(void **state)
     assert_null(bfr_fake_log(fake, 1));
     assert_non_null(host->get_extension(host, BFR_EXT_STATUS_1));
     assert_null(host->get_extension(host, "status/2"));
+    char text[8] = "before";
+    const struct bfr_settings_1 *settings = host->get_extension(host, BFR_EXT_SETTINGS_1);
+    assert_int_equal(settings->text(host, "s3.bucket_name", text, sizeof text), BFR_EINVAL);
+    assert_string_equal(text, "");
     bfr_fake_free(fake);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 
 void bfr_fake_lines_add(struct bfr_fake_lines *lines, const char *line)
@@ -274,10 +275,23 @@ static void account(const struct bfr_host *host, uint32_t entry, const char *ten
     pthread_mutex_unlock(&fake->lock);
 }
 
+// "settings/1" of a daemon without a configuration.
+static uint32_t settings_text(const struct bfr_host *host, const char *key, char *out, size_t room)
+{
+    (void)host;
+    (void)key;
+    if (room > 0)
+        out[0] = '\0';
+    return BFR_EINVAL;
+}
+
 static const void *get_extension(const struct bfr_host *host, const char *id)
 {
     (void)host;
+    static const struct bfr_settings_1 settings = {sizeof settings, settings_text};
     static const struct bfr_status_1 status = {sizeof status, visit_ledger, visit_stages};
+    if (strcmp(id, BFR_EXT_SETTINGS_1) == 0)
+        return &settings;
     return strcmp(id, BFR_EXT_STATUS_1) == 0 ? &status : NULL;
 }
 
