@@ -24,7 +24,7 @@
 #define STOP_RESERVE_NS (2 * BFR_NS_PER_S)
 
 struct app {
-    struct bfr_status_1 status; // what plugins get as "status/1"; first, so that its address leads back here
+    struct bfr_status_1 status;      // what plugins get as "status/1"; first, so that its address leads back here
     struct bfr_settings_1 extension; // "settings/1"
     uint64_t payload_bytes;          // largest body that is taken
     struct bfr_mainloop *mainloop;
@@ -216,8 +216,9 @@ static uint32_t open_ports(struct app *app, struct bfr_err *err)
                                           .stages = visit_stages,
                                           .stages_arg = app,
                                           .version = BFR_VERSION};
+    app->payload_bytes = effective_payload(app);
     const struct bfr_http_setup http = {.settings = app->settings,
-                                        .max_payload_bytes = effective_payload(app),
+                                        .max_payload_bytes = app->payload_bytes,
                                         .clock = &bfr_clock_system,
                                         .metrics = app->metrics,
                                         .pipeline = app->pipeline,

@@ -20,9 +20,9 @@ struct bfr_stage_env {
     struct bfr_metrics *metrics;
     bool (*post)(void *arg, void (*fn)(void *), void *fn_arg); // run on the main thread
     void *post_arg;
-    const struct bfr_status_1 *status; // the "status/1" extension; may be NULL
+    const struct bfr_status_1 *status;     // the "status/1" extension; may be NULL
     const struct bfr_settings_1 *settings; // the "settings/1" extension; may be NULL
-    bool abort_on_misuse;              // debug builds and tests of misuse
+    bool abort_on_misuse;                  // debug builds and tests of misuse
 };
 
 // Who gets what the plugin reports. Set before start by the part that uses the stage; a NULL hook makes the call a

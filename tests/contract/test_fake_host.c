@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/testkit.h>
 #include <bfr/text.h>

@@ -327,6 +327,68 @@ static void test_an_older_key_beside_a_pipeline_says_what_to_write(void **state)
         "remove it, it has no meaning here\n");
 }
 
+static void assert_older(const struct bfr_config *config, const char *key, const char *expected)
+{
+    char text[64] = "unset";
+    assert_int_equal(bfr_config_older_text(config, key, text, sizeof text), BFR_OK);
+    assert_string_equal(text, expected);
+}
+
+static void test_keys_without_an_effect_are_kept_for_reports(void **state)
+{
+    (void)state;
+    char text[8] = "unset";
+    struct translated run = translate(BUCKET "protocols: {webhook: {supported_formats: [ndjson, csv]}}\n"
+                                             "dlq: {enabled: false, directory: /d, retry_attempts: 9}\n"
+                                             "webhook: {read_timeout_seconds: 90s, port: 81}\n",
+                                      NULL);
+    assert_older(run.config, "protocols.webhook.supported_formats", "ndjson,csv");
+    assert_older(run.config, "protocols.webhook.enable_format_header", "false");
+    assert_older(run.config, "dlq.enabled", "false");
+    assert_older(run.config, "dlq.directory", "/d");
+    assert_older(run.config, "dlq.cleanup_interval_seconds", "300");
+    assert_older(run.config, "dlq.retry_attempts", "9");
+    assert_older(run.config, "spooling.retry_attempts", "9"); // one setting, by either name
+    assert_older(run.config, "spooling.retry_interval_seconds", "60");
+    assert_older(run.config, "webhook.read_timeout_seconds", "90");
+    assert_older(run.config, "webhook.max_payload_size", "10485760");
+    assert_older(run.config, "server.webhook_port", "81");
+    assert_older(run.config, "spooling.enabled", "true");
+    assert_older(run.config, "control_service.enabled", "false");
+    assert_older(run.config, "health_reporting.enabled", "false");
+    assert_int_equal(bfr_config_older_text(run.config, "s3.nothing", text, sizeof text), BFR_EINVAL);
+    assert_string_equal(text, "");
+    translated_free(&run);
+}
+
+static const struct bfr_option store_options[] = {
+    {.name = "bucket_name", .type = BFR_OPTION_STRING, .help = "h"},
+    {.name = "secret_key", .type = BFR_OPTION_STRING, .flags = BFR_OPTION_SECRET, .help = "h"},
+    {.name = "session_token", .type = BFR_OPTION_STRING, .flags = BFR_OPTION_SECRET, .help = "h"},
+    {.name = "ssl", .type = BFR_OPTION_BOOL, .fallback = "false", .help = "h"},
+};
+static const struct bfr_plugin store = {.name = "s3",
+                                        .kind = BFR_KIND_SINK,
+                                        .options = store_options,
+                                        .option_count = 4,
+                                        .option_size = sizeof store_options[0]};
+
+static void test_a_native_file_is_reported_by_the_older_names_without_its_secrets(void **state)
+{
+    (void)state;
+    struct translated run =
+        translate("pipeline: [{plugin: s3, bucket_name: b, secret_key: s, ssl: true}]\nretry: {attempts: 2}\n", NULL);
+    assert_non_null(bfr_config_bind(run.config, 0, &store, run.diag));
+    assert_older(run.config, "s3.bucket_name", "b");
+    assert_older(run.config, "s3destination.bucket_name", "b");
+    assert_older(run.config, "s3.secret_key", "***");
+    assert_older(run.config, "s3.ssl", "true");
+    assert_older(run.config, "s3.access_key", "");
+    assert_older(run.config, "dlq.retry_attempts", "2");
+    assert_older(run.config, "spooling.enabled", "false");
+    translated_free(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +409,8 @@ int main(void)
         cmocka_unit_test(test_development_tenants_are_no_more),
         cmocka_unit_test(test_metrics_that_are_pulled_have_a_port_of_their_own),
         cmocka_unit_test(test_what_is_not_done_any_more_is_warned_about),
+        cmocka_unit_test(test_keys_without_an_effect_are_kept_for_reports),
+        cmocka_unit_test(test_a_native_file_is_reported_by_the_older_names_without_its_secrets),
         cmocka_unit_test(test_an_older_key_beside_a_pipeline_says_what_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
