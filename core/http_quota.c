@@ -4,6 +4,7 @@
 #include "http_quota.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ static struct bucket *find_other(struct bfr_quota *quota, const char *tenant, ui
             victim = &set[i];
     }
     memset(victim, 0, sizeof *victim);
-    strncpy(victim->tenant, tenant, BFR_ID_MAX);
+    snprintf(victim->tenant, sizeof victim->tenant, "%s", tenant);
     victim->rate = quota->fallback;
     return victim;
 }
