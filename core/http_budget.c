@@ -81,6 +81,11 @@ uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want)
     return try_take(budget, want);
 }
 
+void bfr_budget_force(struct bfr_budget *budget, uint64_t bytes)
+{
+    atomic_fetch_add(&budget->used, bytes);
+}
+
 bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want)
 {
     if (grant(budget, want, atomic_load(&budget->used)) > 0)

@@ -28,6 +28,8 @@ void bfr_budget_release(struct bfr_budget *budget); // NULL is allowed
 
 // The bytes taken: step, rest, or 0 for neither. A failure is remembered: the next give calls `wake`. [any]
 uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want);
+// What is in RAM already is counted, whether it fits or not. Those who come next find less. [any]
+void bfr_budget_force(struct bfr_budget *budget, uint64_t bytes);
 // Would take succeed now? A failure is remembered. [any]
 bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want);
 void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes);

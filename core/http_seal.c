@@ -70,6 +70,34 @@ static struct bfr_span *list_spans(struct evbuffer *bytes, struct bfr_span *room
     return spans;
 }
 
+// RAM that the body takes until its batch is released. A buffer of libevent's is a power of two that holds its own head
+// too, and a batch has a struct, its texts and the queues' entries: for small bodies all that is more than the body.
+#define BUFFER_HEAD_BYTES 48u
+#define BATCH_BYTES       UINT64_C(1024)
+
+static uint64_t resident_bytes(const struct bfr_span *spans, uint32_t count)
+{
+    uint64_t sum = BATCH_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t room = 1024;
+        while (room < spans[i].size + BUFFER_HEAD_BYTES)
+            room *= 2;
+        sum += room;
+    }
+    return sum;
+}
+
+// The batch is charged with what it holds: what was reserved beyond that goes back, what it takes beyond is there already.
+static uint64_t settle_memory(struct bfr_http_request *request, uint64_t resident)
+{
+    if (request->memory > resident)
+        bfr_budget_give(request->shared->budget, request->memory - resident);
+    else
+        bfr_budget_force(request->shared->budget, resident - request->memory);
+    request->memory = 0;
+    return resident;
+}
+
 struct bfr_batch *bfr_seal(struct bfr_http_request *request)
 {
     struct bfr_span on_stack[SPANS_ON_STACK];
@@ -88,14 +116,11 @@ struct bfr_batch *bfr_seal(struct bfr_http_request *request)
     if (batch == NULL)
         goto out;
 
-    // The batch keeps what it stores; what was reserved beyond that goes back now.
     held->bytes = request->body.bytes;
     request->body.bytes = NULL;
     held->budget = request->shared->budget;
     bfr_budget_retain(held->budget);
-    held->memory = request->memory < source.body_bytes ? request->memory : source.body_bytes;
-    bfr_budget_give(held->budget, request->memory - held->memory);
-    request->memory = 0;
+    held->memory = settle_memory(request, resident_bytes(spans, source.span_count));
     held = NULL;
 out:
     if (spans != on_stack)

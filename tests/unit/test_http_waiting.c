@@ -152,7 +152,7 @@ static int set_up_patient_memory(void **state)
 {
     edge_set_up_idle(state);
     struct edge *f = *state;
-    f->settings.memory.budget = 1 << 20;
+    f->settings.memory.budget = 5 << 18;
     f->settings.webhook.max_payload_size = 205000;
     f->settings.webhook.threads = 1;
     f->settings.memory.wait_ms = 25000;
