@@ -244,14 +244,24 @@ static uint32_t start_services(struct app *app, struct bfr_err *err)
     return BFR_OK;
 }
 
+static void announce_port(const char *name, const char *message, const char *const *addresses, size_t count,
+                          uint16_t port)
+{
+    static const char *const handed_over[] = {"inherited"};
+    if (bfr_activation_count(name) > 0) {
+        addresses = handed_over;
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++)
+        bfr_say(BFR_LOG_INFO, name, message, "address", addresses[i], "port", bfr_num(port).text, NULL);
+}
+
 static void announce_ports(const struct app *app)
 {
-    for (size_t i = 0; i < app->settings->webhook.bind_count; i++)
-        bfr_say(BFR_LOG_INFO, "webhook", "webhook listening", "address", app->settings->webhook.bind[i], "port",
-                bfr_num(bfr_http_server_port(app->http)).text, NULL);
-    for (size_t i = 0; i < app->settings->server.bind_count; i++)
-        bfr_say(BFR_LOG_INFO, "api", "api listening", "address", app->settings->server.bind[i], "port",
-                bfr_num(bfr_http_admin_port(app->admin)).text, NULL);
+    announce_port("webhook", "webhook listening", app->settings->webhook.bind, app->settings->webhook.bind_count,
+                  bfr_http_server_port(app->http));
+    announce_port("api", "api listening", app->settings->server.bind, app->settings->server.bind_count,
+                  bfr_http_admin_port(app->admin));
     if (bfr_http_admin_metrics_port(app->admin) > 0)
         bfr_say(BFR_LOG_INFO, "api", "metrics listening", "port", bfr_num(bfr_http_admin_metrics_port(app->admin)).text,
                 NULL);

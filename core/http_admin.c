@@ -85,6 +85,10 @@ static uint32_t add_inherited(const struct port *port, struct event_base *base, 
             status = adopt_socket(port, base, fd, err);
         }
     }
+    if (status == BFR_OK)
+        bfr_say(BFR_LOG_INFO, port->use->name,
+                "sockets were handed over; the configured addresses and port are not used", "instead_of",
+                port->use->bind_key, NULL);
     return status;
 }
 
