@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <bfr/text.h>
@@ -237,15 +238,9 @@ static bool is_whole(const char *data, size_t size, uint8_t out_hash[DIRECTORY_H
 
 static bool read_hash(const char *hex, uint8_t out[DIRECTORY_HASH_SIZE])
 {
-    if (strlen(hex) != 2 * DIRECTORY_HASH_SIZE)
-        return false;
-    for (size_t i = 0; i < DIRECTORY_HASH_SIZE; i++) {
-        unsigned byte;
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            return false;
-        out[i] = (uint8_t)byte;
-    }
-    return true;
+    size_t length = 0;
+
+    return OPENSSL_hexstr2buf_ex(out, DIRECTORY_HASH_SIZE, &length, hex, '\0') == 1 && length == DIRECTORY_HASH_SIZE;
 }
 
 struct place {

@@ -158,12 +158,21 @@ uint64_t bfr_facts_bytes(const struct facts *facts)
     return BUCKETS * sizeof(struct fact *) + ((uint64_t)facts->good_count + facts->rest_count) * sizeof(struct fact);
 }
 
+static void free_list(struct fact_list *list)
+{
+    struct fact *fact = TAILQ_FIRST(list);
+
+    while (fact != NULL) {
+        struct fact *next = TAILQ_NEXT(fact, by_use);
+        free(fact);
+        fact = next;
+    }
+}
+
 void bfr_facts_free(struct facts *facts)
 {
-    while (!TAILQ_EMPTY(&facts->good))
-        forget(facts, TAILQ_FIRST(&facts->good));
-    while (!TAILQ_EMPTY(&facts->rest))
-        forget(facts, TAILQ_FIRST(&facts->rest));
+    free_list(&facts->good);
+    free_list(&facts->rest);
     free(facts->buckets);
     facts->buckets = NULL;
 }

@@ -383,17 +383,18 @@ static void end_call(struct call *call, enum fact_state state)
 {
     struct control *control = call->control;
     struct waiters waiters;
-    struct waiter *waiter;
 
     count(control, state);
     settle(call, state, &waiters);
     free_call(call);
-    while ((waiter = TAILQ_FIRST(&waiters)) != NULL) {
+    struct waiter *waiter = TAILQ_FIRST(&waiters);
+    while (waiter != NULL) {
+        struct waiter *next = TAILQ_NEXT(waiter, at_fact); // it is freed, or waits in another list by then
         struct bfr_verdict verdict = {.size = sizeof verdict};
         uint64_t ticket = waiter->ticket;
-        TAILQ_REMOVE(&waiters, waiter, at_fact);
         if (advance(control, waiter, &verdict) != BFR_LATER)
             control->host->verdict(control->host, ticket, &verdict);
+        waiter = next;
     }
 }
 

@@ -169,7 +169,7 @@ static void conclude(struct refresher *refresher, const struct round *round)
     host->metric_add(host, refresher->control->metrics.refreshes,
                      (const char *const[]){complete ? "complete" : "failed"}, 1);
     if (complete) {
-        host->metric_set(host, refresher->control->metrics.age, NULL, (double)(host->wall_ns(host) / 1000000000));
+        host->metric_set(host, refresher->control->metrics.age, NULL, (double)host->wall_ns(host) / 1e9);
         refresher->failures = 0;
         log_success(refresher);
     } else if (!bfr_fetcher_stopping(&refresher->fetcher)) {
