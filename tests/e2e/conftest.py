@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_generate_tests(metafunc):
+    """The long suite runs a module's tests of the S3 sink against each store that it names."""
+    stores = getattr(metafunc.module, "S3_STORES", ())
+    if stores and "s3_store" in metafunc.fixturenames and metafunc.config.getoption("--long"):
+        marker = metafunc.definition.get_closest_marker("store")
+        metafunc.parametrize("s3_store", marker.args if marker else stores, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="session")
 def root():
     return ROOT

@@ -5,17 +5,20 @@ import uuid
 import pytest
 
 from support.faulty_proxy import FaultyProxy
+from support.minio_server import MinioServer
 from support.s3_server import S3Server
 
 __all__ = ["s3_store", "bucket", "proxy", "s3_receiver"]
 
+STORES = {"ceph": S3Server, "minio": MinioServer}
 AUTH = {"plugin": "auth", "mode": "open"}
 MEMORY = {"plugin": "memory"}
 
 
 @pytest.fixture(scope="module")
-def s3_store():
-    server = S3Server()
+def s3_store(request):
+    """Ceph's gateway; in the long suite, for modules that name others in S3_STORES, each of these in turn."""
+    server = STORES[getattr(request, "param", "ceph")]()
     try:
         yield server.start()
     finally:
