@@ -3,13 +3,7 @@
 // stages there are; their keys come from the table. Used on the thread that reads the configuration.
 #include "config_legacy.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-// A known tenant may be believed for as long as some refreshes fail, and never for less than two minutes.
-#define REFRESHES_MISSED    4
-#define MAX_STALE_DEFAULT_S 120
 
 struct composer {
     struct bfr_arena *arena;
@@ -95,19 +89,20 @@ static bool wants_control(const struct composer *composer)
     return is_on(composer, BFR_LEGACY_CONTROL_ENABLED, meant);
 }
 
+// What is known of the tenants is kept in the spool, the one place that is sure to be writable and to stay.
+static void put_cache(const struct composer *composer)
+{
+    const char *directory = bfr_legacy_text(composer->found, BFR_LEGACY_SPOOL);
+    const char *path = bfr_arena_format(composer->arena, "%s/.bfr/directory.cache", directory);
+    if (is_on(composer, BFR_LEGACY_SPOOLING, true) && path != NULL)
+        put_text(composer, composer->stages[BFR_LEGACY_AUTH], "cache_file", path);
+}
+
 static void compose_control(struct composer *composer)
 {
-    char max_stale[32];
-    long refresh_s = strtol(bfr_legacy_text(composer->found, BFR_LEGACY_REFRESH), NULL, 10);
-    long stale_s = refresh_s < 86400 ? refresh_s * REFRESHES_MISSED : refresh_s;
-
     add_stage(composer, BFR_LEGACY_AUTH);
     put_text(composer, composer->stages[BFR_LEGACY_AUTH], "mode", "control");
-    if (stale_s > MAX_STALE_DEFAULT_S) {
-        snprintf(max_stale, sizeof max_stale, "%lds", stale_s);
-        put_text(composer, composer->stages[BFR_LEGACY_AUTH], "max_stale",
-                 bfr_arena_copy(composer->arena, max_stale, strlen(max_stale)));
-    }
+    put_cache(composer);
     if (has_text(composer, BFR_LEGACY_TENANTS_FILE))
         bfr_diag_warning(composer->diag, composer->found[BFR_LEGACY_TENANTS_FILE].node->place,
                          "authentication.tenants_file is ignored: the control service says which tenants there are");

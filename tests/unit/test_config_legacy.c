@@ -9,36 +9,38 @@
 #define OPEN   "auth mode=open\n"
 #define DISK   "disk directory=/var/spool/bytefreezer-receiver dlq_max_age=7\n"
 #define S3     "s3 bucket_name=b\n"
+#define CACHE  " cache_file=/var/spool/bytefreezer-receiver/.bfr/directory.cache"
 
 static void test_form_b_is_translated(void **state)
 {
     (void)state;
-    assert_translated("s3:\n"
-                      "  bucket_name: intake\n"
-                      "  region: eu-west-1\n"
-                      "  endpoint: minio:9000\n"
-                      "  ssl: \"true\"\n"
-                      "  use_iam_role: False\n"
-                      "  access_key: AK\n"
-                      "  secret_key: pa$$word\n"
-                      "spooling: {enabled: 1, directory: spool, max_size_bytes: \"1073741824\", "
-                      "upload_worker_count: 3}\n"
-                      "dlq: {max_age_days: 0}\n"
-                      "control_service: {enabled: true, control_url: 'https://c', api_key: k, account_id: a1, "
-                      "timeout_seconds: 15}\n"
-                      "authentication: {enabled: true}\n"
-                      "health_reporting: {enabled: true, report_interval: 20, timeout_seconds: 0, "
-                      "register_on_startup: false}\n"
-                      "error_tracking: {enabled: false}\n"
-                      "housekeeping: {interval_seconds: 600}\n",
-                      NULL,
-                      "auth mode=control max_stale=2400s control_url=https://c api_key=k account_id=a1 "
-                      "require_token=true refresh_interval=600 timeout=15\n"
-                      "memory\n"
-                      "disk directory=spool max_size_bytes=1073741824 dlq_max_age=0\n"
-                      "s3 bucket_name=intake region=eu-west-1 endpoint=minio:9000 ssl=true use_iam_role=false "
-                      "access_key=AK secret_key=pa$$word upload_worker_count=3\n",
-                      "");
+    assert_translated(
+        "s3:\n"
+        "  bucket_name: intake\n"
+        "  region: eu-west-1\n"
+        "  endpoint: minio:9000\n"
+        "  ssl: \"true\"\n"
+        "  use_iam_role: False\n"
+        "  access_key: AK\n"
+        "  secret_key: pa$$word\n"
+        "spooling: {enabled: 1, directory: spool, max_size_bytes: \"1073741824\", "
+        "upload_worker_count: 3}\n"
+        "dlq: {max_age_days: 0}\n"
+        "control_service: {enabled: true, control_url: 'https://c', api_key: k, account_id: a1, "
+        "timeout_seconds: 15}\n"
+        "authentication: {enabled: true}\n"
+        "health_reporting: {enabled: true, report_interval: 20, timeout_seconds: 0, "
+        "register_on_startup: false}\n"
+        "error_tracking: {enabled: false}\n"
+        "housekeeping: {interval_seconds: 600}\n",
+        NULL,
+        "auth mode=control cache_file=spool/.bfr/directory.cache control_url=https://c api_key=k account_id=a1 "
+        "require_token=true refresh_interval=600 timeout=15\n"
+        "memory\n"
+        "disk directory=spool max_size_bytes=1073741824 dlq_max_age=0\n"
+        "s3 bucket_name=intake region=eu-west-1 endpoint=minio:9000 ssl=true use_iam_role=false "
+        "access_key=AK secret_key=pa$$word upload_worker_count=3\n",
+        "");
 }
 
 static void test_form_a_is_translated(void **state)
@@ -103,9 +105,9 @@ static void test_older_names_are_understood(void **state)
                                       "housekeeping: {intervalseconds: 10}\n"
                                       "health_reporting: {enabled: false}\n",
                                       NULL);
-    assert_string_equal(run.stages,
-                        "auth mode=control control_url=http://c require_token=true refresh_interval=10 timeout=30\n"
-                        "memory\ndisk directory=/p dlq_max_age=7\n" S3);
+    assert_string_equal(run.stages, "auth mode=control cache_file=/p/.bfr/directory.cache control_url=http://c "
+                                    "require_token=true refresh_interval=10 timeout=30\n"
+                                    "memory\ndisk directory=/p dlq_max_age=7\n" S3);
     assert_string_equal(run.findings, "/etc/c.yaml:5:23: warning: 'auth.api_keys' is ignored: tokens come from the "
                                       "control service, or from 'authentication: {tenants_file: ...}'\n");
     assert_int_equal(bfr_config_settings(run.config)->webhook.port, 7);
@@ -218,8 +220,8 @@ static void test_control_without_a_url_is_warned_about_and_lets_nobody_in(void *
     static const char *const keys[] = {"", " api_key=k", " account_id=a"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char stages[512];
-        snprintf(stages, sizeof stages, "auth mode=control%s require_token=false refresh_interval=30\nmemory\n" DISK S3,
-                 keys[i]);
+        snprintf(stages, sizeof stages,
+                 "auth mode=control" CACHE "%s require_token=false refresh_interval=30\nmemory\n" DISK S3, keys[i]);
         assert_translated(texts[i], NULL, stages,
                           "/etc/c.yaml: warning: control_service is enabled and has no control_url: every batch is "
                           "answered 503 until it has one; set control_service.control_url or "

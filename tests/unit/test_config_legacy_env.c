@@ -7,6 +7,8 @@
 #define OPEN "auth mode=open\nmemory\n"
 #define DISK "disk directory=/var/spool/bytefreezer-receiver dlq_max_age=7\n"
 
+#define CACHE " cache_file=/var/spool/bytefreezer-receiver/.bfr/directory.cache"
+
 static void test_the_environment_alone_is_a_configuration(void **state)
 {
     (void)state;
@@ -27,7 +29,7 @@ static void test_the_environment_alone_is_a_configuration(void **state)
     struct translated run = translate("", environment);
     assert_string_equal(run.findings, "");
     assert_string_equal(run.stages,
-                        "auth mode=control control_url=http://c api_key=k account_id=a1 require_token=false "
+                        "auth mode=control" CACHE " control_url=http://c api_key=k account_id=a1 require_token=false "
                         "refresh_interval=30\nmemory\n" DISK
                         "s3 bucket_name=b region=eu-west-1 endpoint=http://s3 ssl=true use_iam_role=false "
                         "access_key=AK secret_key=SK\n");
@@ -48,16 +50,16 @@ static void test_long_names_win_over_short_ones_and_both_over_the_file(void **st
                                       NULL};
     static const char file[] = "s3: {bucket_name: file}\ncontrol_service: {control_url: 'http://file'}\n"
                                "health_reporting: {enabled: false}\n";
-    assert_translated(
-        file, all,
-        "auth mode=control control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
-        "s3 bucket_name=long\n",
-        "");
-    assert_translated(
-        "s3: {bucket_name: file}\n", all + 1,
-        "auth mode=control control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
-        "s3 bucket_name=short\n",
-        "");
+    assert_translated(file, all,
+                      "auth mode=control" CACHE
+                      " control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
+                      "s3 bucket_name=long\n",
+                      "");
+    assert_translated("s3: {bucket_name: file}\n", all + 1,
+                      "auth mode=control" CACHE
+                      " control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
+                      "s3 bucket_name=short\n",
+                      "");
 }
 
 static void test_an_empty_variable_is_unset(void **state)
