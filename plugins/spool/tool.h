@@ -45,7 +45,8 @@ struct tool_segment {
     uint64_t gap_bytes; // damaged
     uint64_t torn_bytes;
     uint64_t gaps;
-    // Records that count for nothing, because the letter they were made for, or made from, has files. Left out of `found`.
+    // Records that count for nothing, because the letter they were made for, or made from, has files, or because they are copies
+    // of what is still in a segment that was being emptied. Left out of `found`.
     const uint64_t *ghosts;
     size_t ghost_count;
 };
