@@ -3,12 +3,15 @@
 from them, and freed from a sink that is gone."""
 import os
 import random
+import subprocess
 
 import pytest
 
 from support.outage import Obstacle
 from support.sender import Sender, batch_name, gzip_batch
+from support.letters import write_letters
 from support.spool import Lives, drained
+from support.spool_writer import write_segment
 
 
 @pytest.fixture
@@ -187,3 +190,91 @@ def test_a_sink_that_is_gone_is_waited_for_until_it_is_waived(make_lives, spool)
     receiver = lives.start()
     drained(receiver)
     assert receiver.stored(lives.sink) == {}
+
+
+# A disk that cannot be written: read-only, and of a dead node.
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """read_only(directory) mounts it once more, read-only, and gives that place."""
+    mounted = []
+
+    def mount(directory):
+        place = tmp_path / f"read-only{len(mounted)}"
+        place.mkdir()
+        subprocess.run(["mount", "--bind", directory, place], check=True)
+        mounted.append(place)
+        subprocess.run(["mount", "-o", "remount,ro,bind", place], check=True)
+        with pytest.raises(OSError):
+            (place / "probe").touch()
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def tree_of(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+def test_a_disk_that_cannot_be_written_is_read_all_the_same(make_lives, build, spool, read_only, tmp_path):
+    lives = make_lives()
+    bodies = stuck(lives)
+    write_letters(lives.directory, 2, first=100)  # not those of a batch that waits
+    place, out = read_only(lives.directory), tmp_path / "out"
+    before = tree_of(lives.directory)
+    result = spool("export", place, out)
+    assert (result.returncode, result.stderr) == (0, "") and "20 files written" in result.stdout
+    assert files_below(out) == bodies
+    assert "total: 20 held" in spool("ls", place).stdout and spool("verify", place).returncode == 0
+    letters = build.run("dlq", "ls", "--dir", place, "--plugin-dir", build.plugins)
+    assert letters.returncode == 0 and "2 dead letters" in letters.stdout
+    assert tree_of(lives.directory) == before
+    for command in (["import", place, out], ["waive", place, "--sink", "fs"]):
+        result = spool(*command)
+        assert result.returncode == 1 and str(place) in result.stderr
+    result = build.run("dlq", "retry", "--dir", place, "--tenant", "*", "--plugin-dir", build.plugins)
+    assert result.returncode == 1 and str(place) in result.stderr
+    assert len(lives.files("dlq/*.json")) == 2
+
+
+@pytest.mark.parametrize("lost", ["lock", "*.done", "*.idx", "dlq", "quarantine"])
+def test_a_part_that_is_missing_there_is_missed_by_nobody(make_lives, spool, read_only, tmp_path, lost):
+    lives = make_lives()
+    bodies = stuck(lives)
+    for path in lives.files(lost if "*" not in lost else f"segments/{lost}"):
+        path.rmdir() if path.is_dir() else path.unlink()
+    place = read_only(lives.directory)
+    result = spool("export", place, tmp_path / "out")
+    assert result.returncode == 0 and files_below(tmp_path / "out") == bodies
+    assert ("make sure that no daemon works there" in result.stderr) == (lost == "lock")
+    assert "total: 20 held" in spool("ls", place).stdout and spool("verify", place).returncode == 0
+    assert len(lives.files(lost if "*" not in lost else f"segments/{lost}")) == 0
+
+
+def test_a_daemon_keeps_readers_out_also_where_they_see_its_disk_read_only(make_lives, spool, read_only, tmp_path):
+    lives = make_lives()
+    receiver = lives.start()
+    place = read_only(lives.directory)
+    for command in (["ls", place], ["verify", place], ["export", place, tmp_path / "out"]):
+        result = spool(*command)
+        assert result.returncode == 1 and "in use by another process" in result.stderr
+    receiver.stop()
+    assert spool("ls", place).returncode == 0
+
+
+def test_a_copy_of_a_record_on_the_move_counts_once(make_lives, spool, tmp_path):
+    """As a crash leaves it: the same sequences in a segment that was being emptied and in the one that they move to."""
+    lives = make_lives()
+    names = [("acme", "web", f"{number}.gz") for number in range(5)]
+    origin = write_segment(lives.directory, 1, names)
+    write_segment(lives.directory, 2, names, sequences_of=1)
+    assert len(lives.spool().unsettled()) == 10
+    origin.with_suffix(".move").touch()
+    assert len(lives.spool().unsettled()) == 5
+    assert "total: 5 held" in spool("ls", lives.directory).stdout
+    assert "5 files written, 0 were there already" in spool("export", lives.directory, tmp_path / "out").stdout
+    receiver = lives.start()
+    assert drained(receiver).batches("recovered") == 5
