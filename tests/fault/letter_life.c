@@ -36,5 +36,7 @@ int main(int argc, char **argv)
     const char *misuse = bfr_fake_misuse(fake, 0);
     if (misuse != NULL)
         fprintf(stderr, "misuse: %s\n", misuse);
-    return misuse == NULL && bfr_fake_live_batches(fake) == 0 ? 0 : 1;
+    bool good = misuse == NULL && bfr_fake_live_batches(fake) == 0;
+    bfr_fake_free(fake);
+    return good ? 0 : 1;
 }
