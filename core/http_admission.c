@@ -84,6 +84,19 @@ static enum bfr_refusal check_head(struct bfr_http_request *request)
     return refusal;
 }
 
+// Of a large body the room is given back until its first byte is here: whoever declares much and sends nothing must not
+// keep others out of the spool.
+static enum bfr_refusal reserve_room(struct bfr_http_request *request)
+{
+    const struct bfr_gate *gate = &request->gate;
+    enum bfr_refusal refusal = bfr_request_reserve(request, gate->chunked ? BFR_REQUEST_STEP_BYTES : gate->length);
+    if (refusal != BFR_REFUSE_NONE || gate->length <= BFR_REQUEST_STEP_BYTES)
+        return refusal;
+    bfr_intake_release(request->shared->setup.pipeline, request->target.tenant, request->room);
+    request->room = 0;
+    return BFR_REFUSE_NONE;
+}
+
 static enum bfr_step admit_head(struct bfr_http_request *request)
 {
     enum bfr_refusal refusal = check_head(request);
@@ -93,11 +106,10 @@ static enum bfr_step admit_head(struct bfr_http_request *request)
         return bfr_request_succeed(request, BFR_SUCCESS_HEALTH);
     if (atomic_load(&request->shared->closing))
         return bfr_request_refuse(request, BFR_REFUSE_DRAINING);
-    if (!request->test) {
-        refusal = bfr_request_reserve(request, request->gate.chunked ? BFR_REQUEST_STEP_BYTES : request->gate.length);
-        if (refusal != BFR_REFUSE_NONE)
-            return bfr_request_refuse(request, refusal);
-    }
+    if (!request->test)
+        refusal = reserve_room(request);
+    if (refusal != BFR_REFUSE_NONE)
+        return bfr_request_refuse(request, refusal);
     request->stage = BFR_AT_MEMORY;
     return BFR_STEP_GO;
 }

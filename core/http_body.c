@@ -37,6 +37,7 @@ bool bfr_body_begin(struct bfr_body *body, const struct bfr_body_rules *rules)
     body->fault = BFR_REFUSE_NONE;
     body->kind = rules->discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
     body->foreseen_gzip = false;
+    body->slack = 0;
     body->source_bytes = 0;
     body->stored_bytes = 0;
     body->crc = UINT32_MAX;
@@ -135,7 +136,11 @@ static bool copy_small(struct evbuffer *to, const void *data, size_t size)
 // The first `size` bytes of `from`, which lie together at `data`.
 static bool keep_piece(struct bfr_body *body, struct evbuffer *from, const void *data, size_t size)
 {
-    if (size >= OWN_BUFFER_MIN)
+    // Room behind the bytes that are there is filled first: with a buffer of its own for each of libevent's small reads, and
+    // the rest of the large one before it lost, a body would take nearly twice what the budget counts.
+    bool fits = size <= body->slack;
+    body->slack = fits ? body->slack - size : 0;
+    if (!fits && size >= OWN_BUFFER_MIN)
         return evbuffer_remove_buffer(from, body->bytes, size) == (int)size;
     return copy_small(body->bytes, data, size) && evbuffer_drain(from, size) == 0;
 }
@@ -235,11 +240,16 @@ enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, siz
 
 int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[2])
 {
-    return evbuffer_reserve_space(body->bytes, (ev_ssize_t)size, vectors, 2);
+    int count = evbuffer_reserve_space(body->bytes, (ev_ssize_t)size, vectors, 2);
+    body->slack = 0;
+    for (int i = 0; i < count; i++)
+        body->slack += vectors[i].iov_len;
+    return count;
 }
 
 enum bfr_refusal bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size)
 {
+    body->slack -= size;
     body->source_bytes += size;
     for (int i = 0; i < count; i++) {
         if (vectors[i].iov_len > size)

@@ -38,6 +38,7 @@ struct bfr_body {
     struct bfr_body_rules rules;
     enum bfr_refusal fault; // kept until the digest is known: what was damaged on the way is not the sender's fault
     struct evbuffer *bytes; // as stored
+    size_t slack;           // free bytes behind them in their last buffer, as far as known
     uint64_t source_bytes;  // as received
     uint64_t stored_bytes;
     uint32_t crc; // running, not yet inverted

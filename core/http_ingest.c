@@ -6,11 +6,11 @@
 #include "http_admission.h"
 #include "http_seal.h"
 
-// Reserve up to `wanted` bytes in all, in steps, but not more than was declared.
+// Room for `wanted` bytes in all: of what was declared all at once, else in steps.
 static uint64_t next_reserve(const struct bfr_http_request *request, uint64_t wanted)
 {
     uint64_t rounded = (wanted + BFR_REQUEST_STEP_BYTES - 1) / BFR_REQUEST_STEP_BYTES * BFR_REQUEST_STEP_BYTES;
-    return !request->gate.chunked && rounded > request->gate.length ? request->gate.length : rounded;
+    return request->gate.chunked ? rounded : request->gate.length;
 }
 
 // There is no need to read a chunk to know that it is too much.
