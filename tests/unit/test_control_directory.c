@@ -218,7 +218,7 @@ static void test_the_file_gives_back_what_was_written_and_nothing_else(void **st
     (void)state;
 
     assert_non_null(mkdtemp(path));
-    strcat(path, "/cache");
+    snprintf(path + strlen(path), sizeof path - strlen(path), "/cache");
     bfr_directory_cache_init(&cache, path, "http://c", "");
     assert_int_equal(bfr_directory_cache_read(&cache, &got, &err), BFR_OK);
     assert_null(got);

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What mode control costs, counted in instructions: two daemons under callgrind, one with a directory of two hundred thousand
+datasets and one that lets everyone in."""
+import sys
+
+import pytest
+
+from support.control_stand_in import SERVICE_KEY
+from support.receiver import Receiver
+from support.sender import gzip_batch
+from support.wait import wait_until
+from support import wire
+
+ACCOUNTS, TENANTS, DATASETS = 20, 500, 20
+FEW, MANY = 100, 500
+
+
+def token_of(number):
+    return f"token-{number:05}-0123456789abcdef"
+
+
+def populate(control):
+    for a in range(ACCOUNTS):
+        control.account(f"account-{a}")
+        for t in range(a * TENANTS, (a + 1) * TENANTS):
+            control.tenant(f"tenant-{t:05}", f"account-{a}", [f"dataset-{d:02}" for d in range(DATASETS)],
+                           token=token_of(t))
+
+
+def count(root, build, directory, stage, requests):
+    """Instructions by file of code, of a whole run."""
+    sys.path.insert(0, str(root / "bench"))
+    from rig import callgrind  # pylint: disable=import-outside-toplevel,import-error
+
+    class Counted(Receiver):
+        def launch(self):
+            with open(self.log_path, "wb") as log:
+                self.counted = callgrind.Counted(self.build.command("run", "--config", self.config_path),
+                                                 self.root / "out", stdout=log, stderr=log,
+                                                 env=self.build.environment())
+            self.process = self.counted.process
+            return self
+
+    receiver = Counted(build, directory, {"logging": {"level": "error"}, "webhook": {"threads": 1}},
+                       pipeline=[stage, {"plugin": "memory"}, {"plugin": "discard"}]).start()
+    body = gzip_batch(1, filler="x" * 2000)[:1024].ljust(1024, b"\0")
+    with wire.Connection(receiver.port) as connection:
+        for number in range(requests):
+            tenant = number * 7919 % (ACCOUNTS * TENANTS)
+            name = f"tenant-{tenant:05}--dataset-{number % DATASETS:02}--{number}--x.gz"
+            reply = connection.request(
+                "POST", f"/tenant-{tenant:05}/dataset-{number % DATASETS:02}",
+                {"X-Proxy-Filename": name, "Authorization": f"Bearer {token_of(tenant)}"}, body)
+            assert reply.status == 200, reply
+    return receiver.counted.stop(300)
+
+
+@pytest.mark.long
+def test_two_hundred_thousand_datasets_add_less_than_a_twentieth_to_a_small_post(
+        root, build, control, make_receiver, tmp_path):
+    populate(control)
+    cache = tmp_path / "directory.cache"
+    stage = {"plugin": "auth", "mode": "control", "control_url": control.url, "api_key": SERVICE_KEY,
+             "refresh_interval": "1d", "cache_file": str(cache)}
+    filler = make_receiver(pipeline=[stage, {"plugin": "discard"}], config={"ack": "sink"}).start()
+    wait_until(lambda: filler.logged("directory refreshed"), "the directory", limit=600)
+    wait_until(cache.exists, "the directory on disk")
+    filler.stop()
+    control.close()
+
+    costs = {}
+    for name, auth in (("open", {"plugin": "auth", "mode": "open"}), ("control", stage)):
+        few, many = (count(root, build, tmp_path / f"{name}{n}", auth, n) for n in (FEW, MANY))
+        # What asks the absent service, in the background, is not the request's.
+        costs[name] = sum(many[code] - few.get(code, 0) for code in many if "curl" not in code) / (MANY - FEW)
+    added = costs["control"] / costs["open"] - 1
+    print(f"instructions of a 1 KB post: {costs['open']:.0f} open, {costs['control']:.0f} control: {added:+.1%}")
+    assert added < 0.05
