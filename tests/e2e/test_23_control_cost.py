@@ -33,7 +33,7 @@ def count(root, build, directory, stage, requests):
     from rig import callgrind  # pylint: disable=import-outside-toplevel,import-error
 
     class Counted(Receiver):
-        def launch(self):
+        def launch(self, descriptors=None):
             with open(self.log_path, "wb") as log:
                 self.counted = callgrind.Counted(self.build.command("run", "--config", self.config_path),
                                                  self.root / "out", stdout=log, stderr=log,
@@ -41,7 +41,7 @@ def count(root, build, directory, stage, requests):
             self.process = self.counted.process
             return self
 
-    receiver = Counted(build, directory, {"logging": {"level": "error"}, "webhook": {"threads": 1}},
+    receiver = Counted(build, directory, {"logging": {"level": "info"}, "webhook": {"threads": 1}},
                        pipeline=[stage, {"plugin": "memory"}, {"plugin": "discard"}]).start()
     body = gzip_batch(1, filler="x" * 2000)[:1024].ljust(1024, b"\0")
     with wire.Connection(receiver.port) as connection:
