@@ -207,6 +207,30 @@ static void write_queues(struct bfr_pipeline *pipeline, struct bfr_metrics_write
                             age_ns > 0 ? (double)age_ns / (double)BFR_NS_PER_S : 0);
 }
 
+// What is accepted and not on a disk: a loss of power would take it. A batch that a stable queue is about to sync is still
+// held by the volatile one before it; where there is none, it is not accepted yet.
+static void write_unsynced(struct bfr_pipeline *pipeline, struct bfr_metrics_writer *writer)
+{
+    static const char bytes[] = PREFIX "unsynced_bytes", age[] = PREFIX "unsynced_age_seconds";
+    uint64_t held_bytes = 0;
+    int64_t oldest_ns = 0, now_ns = bfr_clock_wall(pipeline->clock);
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        struct bfr_queue_stats stats;
+        if (!pipeline->ports[i].is_volatile)
+            continue;
+        bfr_port_stats(&pipeline->ports[i], &stats);
+        held_bytes += stats.held_bytes;
+        if (stats.oldest_received_ns > 0 && (oldest_ns == 0 || stats.oldest_received_ns < oldest_ns))
+            oldest_ns = stats.oldest_received_ns;
+    }
+    bool aged = oldest_ns > 0 && now_ns > oldest_ns;
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, bytes,
+                             "Accepted and not on a disk yet: what a loss of power would take.");
+    bfr_metrics_write_value(writer, bytes, NULL, (double)held_bytes);
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, age, "Age of the oldest batch of that.");
+    bfr_metrics_write_value(writer, age, NULL, aged ? (double)(now_ns - oldest_ns) / (double)BFR_NS_PER_S : 0);
+}
+
 static void write_sinks(struct bfr_pipeline *pipeline, struct bfr_metrics_writer *writer)
 {
     struct bfr_port *sinks = &pipeline->ports[pipeline->queue_count];
@@ -236,5 +260,6 @@ void bfr_pipe_figures_collect(void *arg, struct bfr_metrics_writer *writer)
     }
     free(rows.list);
     write_queues(pipeline, writer);
+    write_unsynced(pipeline, writer);
     write_sinks(pipeline, writer);
 }

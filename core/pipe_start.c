@@ -18,7 +18,7 @@ static void on_recent(void *arg, const struct bfr_recent *recent, bool held, boo
     uint32_t level = held || buried ? BFR_ACK_DISK : BFR_ACK_SINK;
     if (!bfr_dedup_remember(pipeline->dedup, recent, level, buried))
         recovery->short_of_memory = true;
-    if (!held && !buried)
+    if ((!held && !buried) || (recent->flags & BFR_RECENT_COUNTED) != 0)
         return;
     if (!bfr_ledger_admit(pipeline->ledger, recent->tenant)) {
         recovery->short_of_memory = true;

@@ -51,8 +51,9 @@ bool bfr_adopt_is_known(const struct adopt *adopt, const struct bfr_batch *batch
     return bfr_disk_seen_has(adopt->known, &key, NULL, 0);
 }
 
-static void note_recent(void *arg, const struct bfr_recent *recent)
+static void note_recent(void *arg, const struct bfr_recent *recent, uint64_t sequence)
 {
+    (void)sequence;
     struct adopt *adopt = arg;
     const struct bfr_batch key = as_key(recent->tenant, recent->dataset, recent->filename, recent->source_sha256);
     (void)bfr_disk_seen_add(adopt->known, &key, NULL, 0, 1);

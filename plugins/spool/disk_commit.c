@@ -108,8 +108,6 @@ static void place_group(struct disk_queue *queue, struct disk_group *group)
     segment->file.end_bytes += group->bytes;
     segment->records += group->count;
     bfr_disk_side_grow(queue, segment, group->entries, group->count);
-    queue->writing_since_ns = 0;
-    queue->writing_bytes = 0;
     queue->failing = false;
     queue->failure[0] = '\0';
     queue->commits++;
@@ -254,8 +252,6 @@ static struct disk_entry *take_pending(struct disk_queue *queue)
     struct disk_entry *chain = queue->pending_first;
     queue->pending_first = NULL;
     queue->pending_last = &queue->pending_first;
-    queue->writing_since_ns = queue->pending_since_ns;
-    queue->writing_bytes = queue->pending_bytes;
     queue->pending_since_ns = 0;
     queue->pending_awaited = false;
     return chain;
@@ -299,8 +295,6 @@ static bool turn(struct commit *commit)
         bfr_disk_sync_marks(queue);
 
     pthread_mutex_lock(&queue->mutex);
-    queue->writing_since_ns = 0;
-    queue->writing_bytes = 0;
     return !stop;
 }
 

@@ -24,8 +24,6 @@ void bfr_disk_figures_register(struct disk_queue *queue)
     } all[] = {
         {&figures->commits_total, BFR_METRIC_COUNTER, "commits_total", "Groups of batches written and synced."},
         {&figures->commit_batches, BFR_METRIC_HISTOGRAM, "commit_batches", "Batches per group."},
-        {&figures->unsynced_bytes, BFR_METRIC_GAUGE, "unsynced_bytes", "Bodies taken and not on the disk yet."},
-        {&figures->unsynced_age, BFR_METRIC_GAUGE, "unsynced_age_seconds", "Age of the oldest of them."},
         {&figures->unsettled_age, BFR_METRIC_GAUGE, "unsettled_age_seconds",
          "Age of the oldest settlement that a crash would undo."},
         {&figures->spool_bytes, BFR_METRIC_GAUGE, "spool_bytes", "Bytes in use under the spool's directory."},
@@ -80,14 +78,11 @@ void bfr_disk_figures_update(struct disk_queue *queue)
 
     bfr_disk_stats(queue, &stats);
     pthread_mutex_lock(&queue->mutex);
-    uint64_t pending = queue->pending_bytes, free_bytes = queue->free_bytes, marks_ns = queue->marks_since_ns;
-    uint64_t waiting_ns = queue->writing_since_ns != 0 ? queue->writing_since_ns : queue->pending_since_ns;
+    uint64_t free_bytes = queue->free_bytes, marks_ns = queue->marks_since_ns;
     pthread_mutex_unlock(&queue->mutex);
 
     uint64_t room = stats.limit_bytes > stats.used_bytes ? stats.limit_bytes - stats.used_bytes : 0;
     room = free_bytes < room ? free_bytes : room;
-    set(queue, figures->unsynced_bytes, (double)pending);
-    set(queue, figures->unsynced_age, age(waiting_ns, now_ns));
     set(queue, figures->unsettled_age, age(marks_ns, now_ns));
     set(queue, figures->spool_bytes, (double)stats.used_bytes);
     set(queue, figures->spool_limit, (double)stats.limit_bytes);

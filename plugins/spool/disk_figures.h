@@ -11,8 +11,6 @@ struct disk_queue;
 struct disk_figures {
     struct bfr_metric *commits_total;
     struct bfr_metric *commit_batches;
-    struct bfr_metric *unsynced_bytes;
-    struct bfr_metric *unsynced_age;
     struct bfr_metric *unsettled_age;
     struct bfr_metric *spool_bytes;
     struct bfr_metric *spool_limit;

@@ -105,7 +105,8 @@ enum group_fit bfr_disk_group_add(struct disk_group *group, const struct disk_se
         return group->count > 0 ? GROUP_FULL : GROUP_NO_ROOM;
 
     add_vectors(group, batch, head, head_bytes, bytes);
-    group->recent_used += bfr_recent_encode(batch, group->recent + group->recent_used);
+    if (entry->sequence == 0) // else it is there already
+        group->recent_used += bfr_recent_encode(batch, header.sequence, group->recent + group->recent_used);
     entry->sequence = header.sequence;
     entry->envelope_bytes = envelope_bytes;
     entry->offset = file->end_bytes + group->bytes;

@@ -67,14 +67,15 @@ static void on_record(void *arg, const struct record_header *header, uint64_t of
     if (!bfr_record_envelope_decode(envelope, header, &batch, consumers, &count, texts))
         return;
     if (reading->newest)
-        bfr_disk_recent_found(reading->queue, &batch);
-    if (settled || reading->segment->counted)
+        bfr_disk_recent_found(reading->queue, &batch, header->sequence);
+    if (reading->segment->counted)
         return;
-    // Two that both wait are one; a settled one proves nothing: it may have been purged, and sent again. Neither does one
-    // that is a dead letter with files, or was to take the place of one.
-    if (!is_filed(reading->queue, header->sequence) &&
-        !is_filed(reading->queue, bfr_record_letter(envelope, header->envelope_bytes)) &&
-        !bfr_disk_seen_add(reading->queue->seen, &batch, consumers, count, header->sequence))
+    if (settled)
+        bfr_disk_seen_add_settled(reading->queue->seen, &batch, consumers, count, header->sequence);
+    // Two that both wait are one. One that is a dead letter with files, or was to take the place of one, proves nothing.
+    if (settled || (!is_filed(reading->queue, header->sequence) &&
+                    !is_filed(reading->queue, bfr_record_letter(envelope, header->envelope_bytes)) &&
+                    !bfr_disk_seen_add(reading->queue->seen, &batch, consumers, count, header->sequence)))
         return;
     uint64_t *doubled = reallocarray(reading->doubled, reading->doubled_count + 1, sizeof *doubled);
     if (doubled == NULL)

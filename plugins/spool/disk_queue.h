@@ -190,8 +190,6 @@ struct disk_queue {
     uint64_t pending_bytes;
     uint64_t pending_since_ns; // when the oldest one that waits came; 0: none
     bool pending_awaited;      // somebody waits for one of them: no gathering
-    uint64_t writing_since_ns; // when the oldest one being written came; 0: none
-    uint64_t writing_bytes;
     pthread_cond_t commit_wanted;
     pthread_cond_t commit_done; // something was completed, errands and marks too
     bool commit_stop;

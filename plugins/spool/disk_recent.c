@@ -3,6 +3,7 @@
 #include "disk_recent.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bfr/text.h>
@@ -45,36 +46,144 @@ void bfr_disk_recent_sync(struct disk_queue *queue)
         bfr_disk_recent_trouble(queue, errno);
 }
 
-void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch)
+void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch, uint64_t sequence)
 {
     uint8_t entry[RECENT_ENTRY_MAX];
-    size_t size = bfr_recent_encode(batch, entry);
+    size_t size = bfr_recent_encode(batch, sequence, entry);
     if (size > 0)
         bfr_disk_recent_add(queue, entry, size, 1);
 }
 
-struct visit {
+// --- telling the host
+
+// Sequences, rising once they are sorted.
+struct numbers {
+    uint64_t *list;
+    size_t count, room;
+};
+
+struct telling {
+    struct disk_queue *queue;
     void (*visit)(void *arg, const struct bfr_recent *recent, bool held, bool buried);
     void *arg;
     int64_t since_ns;
+    uint64_t first_id; // the oldest segment that any of them was written to
+    struct numbers held, buried;
 };
 
-// Held batches are told of by host->account, in sums; here it is keys that count.
-static void pass(void *arg, const struct bfr_recent *recent)
+static bool numbers_add(struct numbers *numbers, uint64_t number)
 {
-    const struct visit *visit = arg;
-    if (recent->received_ns >= visit->since_ns)
-        visit->visit(visit->arg, recent, false, false);
+    if (numbers->count == numbers->room) {
+        size_t room = numbers->room == 0 ? 1024 : 2 * numbers->room;
+        uint64_t *list = reallocarray(numbers->list, room, sizeof *list);
+        if (list == NULL)
+            return false;
+        numbers->list = list;
+        numbers->room = room;
+    }
+    numbers->list[numbers->count++] = number;
+    return true;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void numbers_sort(struct numbers *numbers)
+{
+    if (numbers->count > 1)
+        qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
+}
+
+static bool numbers_have(const uint64_t *list, size_t count, uint64_t number)
+{
+    return count > 0 && bsearch(&number, list, count, sizeof *list, compare_numbers) != NULL;
+}
+
+// What of one segment is not settled. One that cannot be read now says nothing: its repeats are answered at once. `work` is
+// held, so the file stays.
+static bool note_segment(struct telling *telling, uint64_t id)
+{
+    int directory = telling->queue->dir.segments;
+    struct segment_file file;
+    struct found found;
+    if (!bfr_segment_open(&file, directory, id))
+        return true;
+    bool read = bfr_segment_load(&file, directory, NULL, &found), good = read || errno != ENOMEM;
+    bfr_segment_close(&file);
+    for (size_t i = 0; read && good && i < found.count; i++) {
+        const struct found_record *record = &found.records[i];
+        uint32_t every = (uint32_t)((UINT64_C(1) << found.sets[record->set].count) - 1);
+        bool open = (every & ~(record->confirmed | record->buried)) != 0;
+        good = numbers_add(open ? &telling->held : &telling->buried, record->sequence);
+    }
+    if (read)
+        bfr_found_free(&found);
+    return good;
+}
+
+// The newest segment with a lower id; 0: there is none.
+static uint64_t segment_before(struct disk_queue *queue, uint64_t id)
+{
+    uint64_t before = 0;
+    pthread_mutex_lock(&queue->mutex);
+    for (const struct list *node = queue->segments.prev; node != &queue->segments && before == 0; node = node->prev) {
+        const struct disk_segment *segment = LIST_OWNER(node, struct disk_segment, link);
+        before = segment->file.id < id ? segment->file.id : 0;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return before;
+}
+
+// Records may have moved on to later segments, never to earlier ones.
+static bool note_segments(struct telling *telling)
+{
+    struct disk_queue *queue = telling->queue;
+    uint64_t id = UINT64_MAX;
+    bool good = true;
+    while (good && (id = segment_before(queue, id)) >= telling->first_id && id != 0)
+        good = note_segment(telling, id);
+    numbers_sort(&telling->held);
+    numbers_sort(&telling->buried);
+    return good;
+}
+
+static void find_first(void *arg, const struct bfr_recent *recent, uint64_t sequence)
+{
+    struct telling *telling = arg;
+    if (recent->received_ns >= telling->since_ns && sequence >> 24 < telling->first_id)
+        telling->first_id = sequence >> 24;
+}
+
+static void tell(void *arg, const struct bfr_recent *recent, uint64_t sequence)
+{
+    const struct telling *telling = arg;
+    const struct disk_queue *queue = telling->queue;
+    struct bfr_recent told = *recent;
+    if (recent->received_ns < telling->since_ns)
+        return;
+    told.flags = BFR_RECENT_COUNTED; // host->account has the sums
+    bool held = numbers_have(telling->held.list, telling->held.count, sequence);
+    bool buried = numbers_have(telling->buried.list, telling->buried.count, sequence) ||
+                  numbers_have(queue->filed, queue->filed_count, sequence);
+    telling->visit(telling->arg, &told, held, buried && !held);
 }
 
 void bfr_disk_recent(void *self, void (*visit)(void *arg, const struct bfr_recent *recent, bool held, bool buried),
                      void *arg)
 {
     struct disk_queue *queue = self;
-    struct visit pair = {visit, arg, 0};
-    pair.since_ns = queue->host->wall_ns(queue->host) - (int64_t)(queue->options.recent_window_ms * DISK_NS_PER_MS);
-    if (!bfr_recent_read(&queue->recent, pass, &pair))
+    struct telling telling = {.queue = queue, .visit = visit, .arg = arg, .first_id = UINT64_MAX};
+    telling.since_ns = queue->host->wall_ns(queue->host) - (int64_t)(queue->options.recent_window_ms * DISK_NS_PER_MS);
+    pthread_mutex_lock(&queue->work);
+    if (!bfr_recent_read(&queue->recent, find_first, &telling) || !note_segments(&telling) ||
+        !bfr_recent_read(&queue->recent, tell, &telling))
         bfr_disk_recent_trouble(queue, errno);
+    pthread_mutex_unlock(&queue->work);
+    free(telling.held.list);
+    free(telling.buried.list);
 }
 
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error)

@@ -17,6 +17,6 @@ void bfr_disk_recent_open(struct disk_queue *queue);
 // What went wrong; said once.
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error);
 // A record that recent.log may not have. Start.
-void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch);
+void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch, uint64_t sequence);
 
 #endif

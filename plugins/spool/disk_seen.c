@@ -18,6 +18,7 @@ struct seen_key {
 struct seen_slot {
     struct seen_key key; // all zero: free
     uint64_t sequence;   // of the record that was met first
+    bool settled;        // that one is settled
 };
 
 struct disk_seen {
@@ -111,21 +112,48 @@ bool bfr_disk_seen_has(const struct disk_seen *seen, const struct bfr_batch *bat
     return find(seen->slots, seen->room, &key)->key.names[0] != 0;
 }
 
+// The slot of that key, made if need be; *out_new. NULL when memory is short.
+static struct seen_slot *note(struct disk_seen *seen, const struct seen_key *key, const struct seen_slot *fresh,
+                              bool *out_new)
+{
+    struct seen_slot *slot = find(seen->slots, seen->room, key);
+    *out_new = slot->key.names[0] == 0;
+    if (!*out_new)
+        return slot;
+    if (seen->count >= seen->room / 2) {
+        if (!grow(seen))
+            return NULL;
+        slot = find(seen->slots, seen->room, key);
+    }
+    *slot = *fresh;
+    seen->count++;
+    return slot;
+}
+
 bool bfr_disk_seen_add(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
                        uint32_t consumer_count, uint64_t sequence)
 {
+    bool is_new;
     if (seen == NULL)
         return false;
-    const struct seen_key key = key_of(seen, batch, consumers, consumer_count);
-    struct seen_slot *slot = find(seen->slots, seen->room, &key);
-    if (slot->key.names[0] != 0)
-        return slot->sequence != sequence;
-    if (seen->count >= seen->room / 2) {
-        if (!grow(seen))
-            return false;
-        slot = find(seen->slots, seen->room, &key);
-    }
-    *slot = (struct seen_slot){key, sequence};
-    seen->count++;
+    const struct seen_slot fresh = {key_of(seen, batch, consumers, consumer_count), sequence, false};
+    struct seen_slot *slot = note(seen, &fresh.key, &fresh, &is_new);
+    if (slot == NULL || is_new || slot->sequence == sequence)
+        return false;
+    if (!slot->settled || slot->sequence > sequence)
+        return true;
+    *slot = fresh;
     return false;
+}
+
+void bfr_disk_seen_add_settled(struct disk_seen *seen, const struct bfr_batch *batch, const char *const *consumers,
+                               uint32_t consumer_count, uint64_t sequence)
+{
+    bool is_new;
+    if (seen == NULL)
+        return;
+    const struct seen_slot fresh = {key_of(seen, batch, consumers, consumer_count), sequence, true};
+    struct seen_slot *slot = note(seen, &fresh.key, &fresh, &is_new);
+    if (slot != NULL && slot->settled && slot->sequence < sequence)
+        slot->sequence = sequence; // the last one counts
 }

@@ -14,16 +14,57 @@ static void *grow(void *list, size_t count, size_t size)
     return reallocarray(list, capacity, size);
 }
 
+// FNV-1a: names of tenants were checked by whoever accepted them; a crowd that collides costs time at a start, no more.
+static size_t hash_name(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return (size_t)(hash ^ hash >> 32);
+}
+
+// Where `tenant` is or would be. A slot holds its number plus one; 0: free.
+static uint32_t *find_slot(const struct found *found, const char *tenant)
+{
+    size_t at = hash_name(tenant) & (found->slot_room - 1);
+    while (found->slots[at] != 0 && strcmp(found->tenants[found->slots[at] - 1], tenant) != 0)
+        at = (at + 1) & (found->slot_room - 1);
+    return &found->slots[at];
+}
+
+// The table is made of the list: at most half full, so twice as large each time.
+static bool make_slots(struct found *found)
+{
+    size_t room = found->slot_room == 0 ? 64 : 2 * found->slot_room;
+    while (room <= 2 * found->tenant_count)
+        room *= 2;
+    uint32_t *slots = calloc(room, sizeof *slots);
+    if (slots == NULL)
+        return false;
+    free(found->slots);
+    found->slots = slots;
+    found->slot_room = room;
+    for (size_t i = 0; i < found->tenant_count; i++)
+        *find_slot(found, found->tenants[i]) = (uint32_t)i + 1;
+    found->slot_count = found->tenant_count;
+    return true;
+}
+
 bool bfr_found_tenant(struct found *found, const char *tenant, uint32_t *out)
 {
-    // Neighbouring records are often of one tenant: look from the end.
-    for (size_t i = found->tenant_count; i > 0; i--) {
-        if (strcmp(found->tenants[i - 1], tenant) == 0) {
-            *out = (uint32_t)(i - 1);
-            return true;
-        }
+    // Those of bfr_found_tenant_new are not in the table yet.
+    if ((2 * found->tenant_count >= found->slot_room || found->slot_count != found->tenant_count) && !make_slots(found))
+        return false;
+    uint32_t *slot = find_slot(found, tenant);
+    if (*slot != 0) {
+        *out = *slot - 1;
+        return true;
     }
-    return bfr_found_tenant_new(found, tenant, out);
+    if (!bfr_found_tenant_new(found, tenant, out))
+        return false;
+    *slot = *out + 1;
+    found->slot_count++;
+    return true;
 }
 
 bool bfr_found_tenant_new(struct found *found, const char *tenant, uint32_t *out)
@@ -106,6 +147,7 @@ void bfr_found_free(struct found *found)
     for (size_t i = 0; i < found->set_count; i++)
         free_set(&found->sets[i]);
     free(found->tenants);
+    free(found->slots);
     free(found->sets);
     free(found->records);
     *found = (struct found){.count = 0};

@@ -49,7 +49,7 @@ static uint32_t get32(const uint8_t *at)
     return le32toh(value);
 }
 
-size_t bfr_recent_encode(const struct bfr_batch *batch, uint8_t *out)
+size_t bfr_recent_encode(const struct bfr_batch *batch, uint64_t sequence, uint8_t *out)
 {
     const char *const names[] = {batch->tenant, batch->dataset, batch->filename};
     size_t size = RECENT_HEAD_BYTES;
@@ -65,6 +65,7 @@ size_t bfr_recent_encode(const struct bfr_batch *batch, uint8_t *out)
     put64(out + 8, batch->body_bytes);
     put64(out + 16, (uint64_t)batch->received_ns);
     memcpy(out + 24, batch->source_sha256, 32);
+    put64(out + 56, sequence);
     put32(out + size, bfr_crc32c(0, out, size));
     return size + 4;
 }
@@ -85,7 +86,7 @@ static bool take_names(const char *text, size_t size, struct bfr_recent *out)
 }
 
 // The entry at `at`; returns its length, 0 when there is none.
-static size_t decode(const uint8_t *at, size_t left, struct bfr_recent *out)
+static size_t decode(const uint8_t *at, size_t left, struct bfr_recent *out, uint64_t *out_sequence)
 {
     if (left < RECENT_HEAD_BYTES + 4 || memcmp(at, magic, sizeof magic) != 0)
         return 0;
@@ -96,6 +97,7 @@ static size_t decode(const uint8_t *at, size_t left, struct bfr_recent *out)
     *out =
         (struct bfr_recent){.size = sizeof *out, .body_bytes = get64(at + 8), .received_ns = (int64_t)get64(at + 16)};
     memcpy(out->source_sha256, at + 24, 32);
+    *out_sequence = get64(at + 56);
     if (get32(at + size) != bfr_crc32c(0, at, size) || !take_names((const char *)at + RECENT_HEAD_BYTES, names, out))
         return 0;
     return size + 4;
@@ -214,8 +216,8 @@ uint64_t bfr_recent_bytes(struct recent_log *log)
 }
 
 // Every good entry of one file; false with errno. *out_entries: how many there are.
-static bool read_one(const struct recent_log *log, const char *name,
-                     void (*visit)(void *arg, const struct bfr_recent *recent), void *arg, uint64_t *out_entries)
+static bool read_one(const struct recent_log *log, const char *name, recent_visit_fn visit, void *arg,
+                     uint64_t *out_entries)
 {
     size_t size = 0;
     char *bytes = bfr_disk_dir_read(log->directory, name, FILE_BYTES_MAX, &size);
@@ -224,11 +226,12 @@ static bool read_one(const struct recent_log *log, const char *name,
         return errno == ENOENT;
     for (size_t at = 0; at < size;) {
         struct bfr_recent recent;
-        size_t length = decode((const uint8_t *)bytes + at, size - at, &recent);
+        uint64_t sequence;
+        size_t length = decode((const uint8_t *)bytes + at, size - at, &recent, &sequence);
         if (length > 0) {
             *out_entries += 1;
             if (visit != NULL)
-                visit(arg, &recent);
+                visit(arg, &recent, sequence);
         }
         at += length > 0 ? length : 1;
     }
@@ -236,7 +239,7 @@ static bool read_one(const struct recent_log *log, const char *name,
     return true;
 }
 
-bool bfr_recent_read(struct recent_log *log, void (*visit)(void *arg, const struct bfr_recent *recent), void *arg)
+bool bfr_recent_read(struct recent_log *log, recent_visit_fn visit, void *arg)
 {
     uint64_t old = 0, entries = 0;
     bool good = read_one(log, RECENT_OLD_NAME, visit, arg, &old);

@@ -14,7 +14,7 @@
 
 #define RECENT_NAME       "recent.log"
 #define RECENT_OLD_NAME   "recent.old"
-#define RECENT_HEAD_BYTES 56u
+#define RECENT_HEAD_BYTES 64u
 #define RECENT_ENTRY_MAX  (RECENT_HEAD_BYTES + 2 * (BFR_ID_MAX + 1) + BFR_FILENAME_MAX + 1 + 4)
 
 struct recent_log {
@@ -28,6 +28,8 @@ struct recent_log {
     bool dirty;                        // appended since the last sync
 };
 
+typedef void (*recent_visit_fn)(void *arg, const struct bfr_recent *recent, uint64_t sequence);
+
 void bfr_recent_init(struct recent_log *log);
 // Open or make it; false with errno (then there is none, and appending does nothing). `directory` outlives it.
 bool bfr_recent_open(struct recent_log *log, int directory);
@@ -35,8 +37,9 @@ void bfr_recent_close(struct recent_log *log);
 // How large either file may grow. Before the first append.
 void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t most_bytes);
 
-// One entry of `batch` into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too long to be any sender's.
-size_t bfr_recent_encode(const struct bfr_batch *batch, uint8_t *out);
+// One entry of `batch`, whose record has that sequence, into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too
+// long to be any sender's.
+size_t bfr_recent_encode(const struct bfr_batch *batch, uint64_t sequence, uint8_t *out);
 // Encoded entries behind the others; false with errno.
 bool bfr_recent_append(struct recent_log *log, const uint8_t *bytes, size_t size, size_t entries);
 bool bfr_recent_sync(struct recent_log *log);
@@ -44,6 +47,6 @@ bool bfr_recent_sync(struct recent_log *log);
 uint64_t bfr_recent_bytes(struct recent_log *log);
 
 // Visit every good entry in order; false with errno. `visit` may be NULL: just count them.
-bool bfr_recent_read(struct recent_log *log, void (*visit)(void *arg, const struct bfr_recent *recent), void *arg);
+bool bfr_recent_read(struct recent_log *log, recent_visit_fn visit, void *arg);
 
 #endif

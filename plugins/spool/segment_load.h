@@ -32,6 +32,8 @@ struct found {
     size_t count;
     char **tenants;
     size_t tenant_count;
+    uint32_t *slots; // a hash table of the tenants, as far as they were looked up; found.c alone
+    size_t slot_room, slot_count;
     struct found_set *sets;
     size_t set_count;
     uint64_t end_bytes;

@@ -222,7 +222,7 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_queue_stats, oldest_received_ns)},
     {TYPE(bfr_recent)},
     {MEMBER(bfr_recent, size)},
-    {MEMBER(bfr_recent, reserved)},
+    {MEMBER(bfr_recent, flags)},
     {MEMBER(bfr_recent, tenant)},
     {MEMBER(bfr_recent, dataset)},
     {MEMBER(bfr_recent, filename)},

@@ -274,7 +274,7 @@ SLOT(bfr_queue_stats, oldest_received_ns, 56, 8);
 
 SIZE(bfr_recent, 80);
 SLOT(bfr_recent, size, 0, 4);
-SLOT(bfr_recent, reserved, 4, 4);
+SLOT(bfr_recent, flags, 4, 4);
 SLOT(bfr_recent, tenant, 8, 8);
 SLOT(bfr_recent, dataset, 16, 8);
 SLOT(bfr_recent, filename, 24, 8);
@@ -356,6 +356,7 @@ VALUE(BFR_OPTION_SECRET, 2);
 VALUE(BFR_OPTION_LIVE, 4);
 VALUE(BFR_REQUEST_TENANT_ONLY, 1);
 VALUE(BFR_LEASE_PROBE, 1);
+VALUE(BFR_RECENT_COUNTED, 1);
 VALUE(BFR_KIND_AUTH, 1);
 VALUE(BFR_KIND_QUEUE, 2);
 VALUE(BFR_KIND_SINK, 3);

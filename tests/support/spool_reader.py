@@ -238,11 +238,11 @@ def read_recent(root):
 
 def read_recent_file(path):
     data, at, entries = path.read_bytes(), 0, []
-    while (at := data.find(b"BFRK", at)) >= 0 and at + 60 <= len(data):
+    while (at := data.find(b"BFRK", at)) >= 0 and at + 68 <= len(data):
         length, body_bytes, received_ns = struct.unpack_from("<IQq", data, at + 4)
-        end = at + 56 + length
+        end = at + 64 + length
         if end + 4 <= len(data) and struct.unpack_from("<I", data, end)[0] == crc32c(data[at:end]):
-            names = data[at + 56:end].split(b"\0")
+            names = data[at + 64:end].split(b"\0")
             require(len(names) == 4 and names[3] == b"", "names of a recent entry")
             entries.append((b"/".join(names[:3]).decode(), body_bytes, received_ns, data[at + 24:at + 56]))
             at = end + 4

@@ -171,6 +171,29 @@ static void put_three(void)
     plugin_file_finish(stage.fake);
 }
 
+// The one that was written again has been stored meanwhile: the doubtful one is not to be sent for it.
+static void test_a_doubtful_record_is_not_offered_when_its_repeat_is_settled(void **state)
+{
+    static const char *const names[] = {"before", "after"};
+    struct stage stage = open_stage(NULL);
+    (void)state;
+    put_stored(&stage, "acme", "before", 1000);
+    struct bfr_lease *before = lease_one(&stage, 0);
+    atomic_store(&fail_syncs, 1);
+    assert_int_equal(put_one(&stage, "acme", "doubtful", 1000).outcome, BFR_RETRY);
+    assert_int_equal(put_again(&stage, "doubtful", 1000).outcome, BFR_STORED);
+    struct bfr_lease *again = lease_one(&stage, 0);
+    put_stored(&stage, "acme", "after", 1000);
+    assert_string_equal(again->batch->filename, "doubtful");
+    assert_int_equal(ack_one(&stage, 0, again), BFR_SETTLED_STORED);
+    nack_one(&stage, 0, before, 0, 0, NULL);
+    plugin_file_finish(stage.fake);
+    forget_indexes();
+    stage = open_stage(NULL);
+    expect_only(&stage, names, 2, 1000);
+    plugin_file_finish(stage.fake);
+}
+
 static void test_a_flipped_bit_costs_only_its_own_record(void **state)
 {
     static const char *const names[] = {"two", "six"};
@@ -300,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_refused_write_is_an_outage_and_the_next_one_works),
         TEST(test_after_a_failed_sync_the_segment_is_left_and_nothing_appears_twice),
+        TEST(test_a_doubtful_record_is_not_offered_when_its_repeat_is_settled),
         TEST(test_a_flipped_bit_costs_only_its_own_record),
         TEST(test_damage_met_when_reading_back_makes_a_letter),
         TEST(test_a_damaged_segment_header_costs_nothing),

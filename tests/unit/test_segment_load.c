@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a segment still owes: from the scan or from the index, the marks applied, the same either way.
+#include <time.h>
+
 #include "segment_dir.h"
 
 #define INDEX "0000000000000001.idx"
@@ -254,6 +256,34 @@ static void test_an_empty_segment_owes_nothing(void **state)
     close_dir(&dir);
 }
 
+// CPU time for a list of so many tenants, each met twice.
+static double time_tenants(uint32_t count)
+{
+    struct found found = {.count = 0};
+    struct timespec from, to;
+    uint32_t number;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "tenant-%u", i % count);
+        assert_true(bfr_found_tenant(&found, name, &number));
+        assert_int_equal(number, i % count);
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    assert_int_equal(found.tenant_count, count);
+    bfr_found_free(&found);
+    return (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+}
+
+// Eight times the tenants cost about eight times as much; searching a list for each, they would cost 64 times.
+static void test_tens_of_thousands_of_tenants_cost_no_more_than_their_number(void **state)
+{
+    (void)state;
+    double few = time_tenants(5000), many = time_tenants(40000);
+    if (many > 30 * few)
+        fail_msg("8 times as many cost %.1f times as much", many / few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_lost_marks_only_mean_to_offer_again),
         cmocka_unit_test(test_a_record_without_a_usable_envelope_is_told_of),
         cmocka_unit_test(test_an_empty_segment_owes_nothing),
+        cmocka_unit_test(test_tens_of_thousands_of_tenants_cost_no_more_than_their_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

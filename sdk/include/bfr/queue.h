@@ -113,10 +113,13 @@ struct bfr_queue_stats {
     int64_t oldest_received_ns; /* of the held batches; 0 when none */
 };
 
+/* Its batch, if it is still there, is told of by host->account: it is not to be booked here as well. */
+#define BFR_RECENT_COUNTED UINT32_C(1)
+
 /* A key known at start, for the duplicate memory. */
 struct bfr_recent {
-    uint32_t size; /* sizeof(struct bfr_recent) */
-    uint32_t reserved;
+    uint32_t size;  /* sizeof(struct bfr_recent) */
+    uint32_t flags; /* BFR_RECENT_* */
     const char *tenant;
     const char *dataset;
     const char *filename;

@@ -27,7 +27,8 @@ struct bfr_lease {
     const struct bfr_batch *batch;
 };
 
-#define BFR_LEASE_PROBE UINT32_C(1) /* ignore not-before times and rotate: prefer a batch, and a tenant, not probed lately */
+/* Ignore not-before times and rotate: prefer a batch, and a tenant, not probed lately. */
+#define BFR_LEASE_PROBE UINT32_C(1)
 
 struct bfr_lease_request {
     uint32_t size; /* sizeof(struct bfr_lease_request) */
@@ -46,10 +47,10 @@ struct bfr_nack {
 };
 
 struct bfr_burial {
-    uint32_t size;     /* sizeof(struct bfr_burial) */
-    uint32_t reason;   /* enum bfr_reason */
+    uint32_t size;   /* sizeof(struct bfr_burial) */
+    uint32_t reason; /* enum bfr_reason */
     uint32_t attempts;
-    const char *text;  /* the last error, for people; copied */
+    const char *text; /* the last error, for people; copied */
 };
 
 /* What an ack or bury led to. Zero is never valid. */
@@ -62,14 +63,14 @@ enum bfr_settled {
 /* Answer to reserve. */
 enum bfr_room {
     BFR_ROOM_OK = 1,
-    BFR_ROOM_FULL = 2,  /* 503 */
-    BFR_ROOM_SHARE = 3  /* this tenant has used up its share: 429 */
+    BFR_ROOM_FULL = 2, /* 503 */
+    BFR_ROOM_SHARE = 3 /* this tenant has used up its share: 429 */
 };
 
 /* Which letters or batches: an empty or NULL member matches nothing, "*" anything, else equality. `filename` and `id`
  * are the exception: NULL matches anything. */
 struct bfr_filter {
-    uint32_t size; /* sizeof(struct bfr_filter) */
+    uint32_t size;  /* sizeof(struct bfr_filter) */
     uint32_t flags; /* 0 */
     const char *tenant;
     const char *dataset;
@@ -79,7 +80,7 @@ struct bfr_filter {
 
 /* A dead letter, or a held batch with failed attempts, as shown to people. Valid during the visit. */
 struct bfr_letter {
-    uint32_t size; /* sizeof(struct bfr_letter) */
+    uint32_t size;   /* sizeof(struct bfr_letter) */
     uint32_t reason; /* enum bfr_reason; 0 for a held batch */
     const char *id;  /* unique within the queue, stable */
     const char *account;
@@ -107,15 +108,18 @@ struct bfr_queue_stats {
     uint64_t held_bytes;
     uint64_t buried_batches;
     uint64_t buried_bytes;
-    uint64_t limit_bytes;      /* 0 = none */
-    uint64_t used_bytes;       /* everything that counts against the limit */
+    uint64_t limit_bytes;       /* 0 = none */
+    uint64_t used_bytes;        /* everything that counts against the limit */
     int64_t oldest_received_ns; /* of the held batches; 0 when none */
 };
 
+/* Its batch, if it is still there, is told of by host->account: it is not to be booked here as well. */
+#define BFR_RECENT_COUNTED UINT32_C(1)
+
 /* A key known at start, for the duplicate memory. */
 struct bfr_recent {
-    uint32_t size; /* sizeof(struct bfr_recent) */
-    uint32_t reserved;
+    uint32_t size;  /* sizeof(struct bfr_recent) */
+    uint32_t flags; /* BFR_RECENT_* */
     const char *tenant;
     const char *dataset;
     const char *filename;
