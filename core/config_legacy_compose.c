@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline that an older form means: auth, memory, disk, s3. Decides which
-// stages there are; their keys come from the table. Used on the thread that reads the configuration.
+// The pipeline that an older form means: auth, memory, disk, s3. Decides which stages there are; their keys come from the
+// table. Used on the thread that reads the configuration.
 #include "config_legacy.h"
 
 #include <string.h>

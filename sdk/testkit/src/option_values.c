@@ -144,6 +144,8 @@ const struct bfr_option *bfr_fake_option(const struct bfr_plugin *plugin, uint32
 static uint32_t split_list(struct bfr_fake_value *value)
 {
     size_t commas = 0;
+    if (value->text == NULL) // memory was short when it was set
+        return BFR_ENOMEM;
     for (const char *at = value->text; *at != '\0'; at++)
         commas += *at == ',';
     value->elements = strdup(value->text);
