@@ -107,8 +107,31 @@ http {{
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class Evhttp(Other):
+    """bench/evhttp_200.c: libevent's server as it comes. One thread."""
+
+    restarts = True
+
+    def __init__(self, name, build):
+        super().__init__(name, "", 0)
+        self.program = build.directory / "bench/evhttp_200"
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen([self.program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}/acme/fw"
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
 class Daemon(Other):
-    """Our daemon with queues memory and disk, at an ack level, into a sink; `auth`: with the auth stage in front."""
+    """Our daemon with queues memory and disk, at an ack level, into a sink; `auth`: with the auth stage in front. With
+    `ack: sink` there are no queues: it is the HTTP edge alone."""
 
     restarts = True
 
@@ -120,7 +143,7 @@ class Daemon(Other):
         self.receiver = None
 
     def _pipeline(self):
-        stages = [{"plugin": "memory"}, {"plugin": "disk", "directory": "spool"}]
+        stages = [{"plugin": "memory"}, {"plugin": "disk", "directory": "spool"}] if self.ack != "sink" else []
         stages += [{"plugin": "fs", "directory": "sink"} if self.sink == "fs" else {"plugin": self.sink}]
         if self.token:
             stages.insert(0, {"plugin": "auth", "mode": "tokens", "tenants_file": "tenants.yaml"})
