@@ -133,25 +133,38 @@ static void log_failure(const struct bfr_port *port, const struct bfr_slot *slot
             slot->text != NULL ? slot->text : "no reason given", NULL);
 }
 
+// What a completion means for its batch, before its sender hears of it.
+static struct job *judge(struct bfr_port *port, const struct bfr_slot *slot, uint64_t now)
+{
+    struct job *job = slot->item;
+    bfr_sink_figures_note(&port->figures, slot, now);
+    if (slot->outcome == BFR_REJECT && slot->reason == BFR_REASON_CONFLICT)
+        atomic_store(&job->conflict, true);
+    if (slot->outcome == BFR_FATAL)
+        atomic_store(&port->fatal, true);
+    if (slot->outcome != BFR_STORED) {
+        atomic_store(&job->failed, true);
+        log_failure(port, slot);
+    }
+    return job;
+}
+
+// Slots go back before senders are answered: whoever has its answer may post again at once, and finds room.
 void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count)
 {
     struct bfr_port *port = arg;
-    struct bfr_pipeline *pipeline = port->pipeline;
-    uint64_t now = bfr_clock_now(pipeline->clock);
+    uint64_t now = bfr_clock_now(port->pipeline->clock);
     (void)count;
-    for (struct bfr_slot *slot = list; slot != NULL; slot = slot->next) {
-        struct job *job = slot->item;
-        bfr_sink_figures_note(&port->figures, slot, now);
-        if (slot->outcome == BFR_REJECT && slot->reason == BFR_REASON_CONFLICT)
-            atomic_store(&job->conflict, true);
-        if (slot->outcome == BFR_FATAL)
-            atomic_store(&port->fatal, true);
-        if (slot->outcome != BFR_STORED) {
-            atomic_store(&job->failed, true);
-            log_failure(port, slot);
-        }
-        job_part_done(job);
+    while (list != NULL) {
+        struct job *jobs[BFR_PUT_MAX];
+        struct bfr_slot *first = list, *last = list;
+        size_t judged = 0;
+        for (; list != NULL && judged < BFR_PUT_MAX; last = list, list = list->next)
+            jobs[judged++] = judge(port, list, now);
+        last->next = NULL;
+        bfr_deliveries_recycle(port->entry, first);
+        for (size_t i = 0; i < judged; i++)
+            job_part_done(jobs[i]);
     }
-    bfr_deliveries_recycle(port->entry, list);
-    bfr_pipeline_note_progress(pipeline);
+    bfr_pipeline_note_progress(port->pipeline);
 }
