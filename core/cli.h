@@ -10,7 +10,7 @@ struct bfr_cli {
     const char *config_path; // NULL: not given
     struct bfr_config_flags flags;
     bool live; // --live
-    int argc; // operands that are left
+    int argc;  // operands that are left
     char **argv;
 };
 

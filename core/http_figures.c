@@ -51,9 +51,9 @@ bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, 
                              "Requests answered on the webhook port, by status code.", by_code);
     struct bfr_metric *refused = bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_refused_total",
                                                       "Requests refused on the webhook port, by reason.", by_reason);
-    struct bfr_metric *closed =
-        bfr_metrics_register(metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_connections_closed_total",
-                             "Connections of the webhook port ended by a limit, or before they sent a request.", by_reason);
+    struct bfr_metric *closed = bfr_metrics_register(
+        metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_connections_closed_total",
+        "Connections of the webhook port ended by a limit, or before they sent a request.", by_reason);
     struct bfr_metric *ack =
         bfr_metrics_register(metrics, BFR_METRIC_HISTOGRAM, "bytefreezer_receiver_ack_duration_seconds",
                              "From the last byte of an accepted body to its reply.", NULL);

@@ -30,7 +30,7 @@ struct bfr_http_shared {
     EVP_MD *sha256;
     atomic_uint connections;
     _Atomic uint64_t longest_ask_ns; // that a question to the auth stage has held a loop
-    _Atomic int64_t last_name_ns; // of generated names, which must differ
+    _Atomic int64_t last_name_ns;    // of generated names, which must differ
 
     atomic_bool shedding;  // end each connection after its reply
     atomic_bool closing;   // listeners go, new requests get 503

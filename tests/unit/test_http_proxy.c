@@ -117,8 +117,8 @@ static void test_what_is_no_header_is_refused(void **state)
         "PROXY TCP4 1.2.3.4 1.2.3.4 +1 2\r\n",
         "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\rX",
         "PROXY TCP4 1.2.3.256 1.2.3.4 1 2\r\n",
-        "PROXY UNKNOWN "
-        "4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444\r\n",
+        ("PROXY UNKNOWN "
+         "4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444\r\n"),
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         struct bfr_proxy_header header;
