@@ -112,7 +112,8 @@ void bfr_disk_entry_place(struct disk_queue *queue, struct disk_entry *entry, st
     list_push_tail(&segment->entries, &entry->link);
     if (anew) {
         segment->live++;
-        count_held(queue, entry);
+        if (!entry->moved)
+            count_held(queue, entry);
     }
     if (bfr_disk_entry_is_letter(entry))
         list_push_tail(&queue->unfiled, &entry->unfiled);

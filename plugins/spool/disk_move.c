@@ -80,6 +80,33 @@ static struct disk_segment *choose(struct disk_queue *queue)
     return NULL;
 }
 
+// Out of what waits; until when it was put off stays with its claims.
+static void set_aside(struct disk_queue *queue, struct disk_entry *entry)
+{
+    for (uint32_t i = 0; i < queue->consumer_count; i++) {
+        struct due_entry *due = &entry->claims[i].waiting.due;
+        due->at_ns = bfr_due_has(due) ? due->at_ns : 0;
+    }
+    bfr_disk_entry_withdraw(queue, entry);
+    entry->pinned = true;
+}
+
+// Leasable as it was before: now, or when it was put off to. The mutex is held.
+static void offer_again(struct disk_queue *queue, struct disk_entry *entry)
+{
+    entry->offered = true;
+    for (uint32_t i = 0; i < queue->consumer_count; i++) {
+        struct disk_claim *claim = &entry->claims[i];
+        struct backlog *backlog = bfr_disk_backlog(queue, i, entry->lane);
+        if (claim->state != CLAIM_WAITING)
+            continue;
+        if (claim->waiting.due.at_ns != 0)
+            bfr_backlog_give_back(backlog, &claim->waiting, claim->waiting.due.at_ns);
+        else
+            bfr_backlog_add(backlog, &claim->waiting);
+    }
+}
+
 // All that is in it, pinned and withdrawn; false for lack of memory. The mutex is held.
 static bool take(struct moves *moves)
 {
@@ -91,8 +118,7 @@ static bool take(struct moves *moves)
         struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
         if (moves->count == segment->live)
             break;
-        bfr_disk_entry_withdraw(moves->queue, entry);
-        entry->pinned = true;
+        set_aside(moves->queue, entry);
         moves->list[moves->count++].old = entry;
     }
     segment->pins++;
@@ -124,6 +150,7 @@ static struct disk_entry *copy_entry(struct disk_queue *queue, const struct disk
         bfr_disk_entry_free(queue, entry);
         return NULL;
     }
+    entry->moved = true;
     entry->sequence = old->sequence;
     entry->body_bytes = old->body_bytes;
     entry->body_crc32c = old->body_crc32c;
@@ -206,6 +233,8 @@ static void carry_progress(struct moves *moves)
             continue;
         move->anew->trouble = move->old->trouble;
         move->old->trouble = (struct trouble){0};
+        for (uint32_t j = 0; j < moves->queue->consumer_count; j++)
+            move->anew->claims[j].waiting.due.at_ns = move->old->claims[j].waiting.due.at_ns;
         marked |= mark_progress(moves->queue, move->anew);
     }
     pthread_mutex_unlock(&moves->queue->mutex);
@@ -215,15 +244,13 @@ static void carry_progress(struct moves *moves)
 
 // --- the change-over
 
-// The new one was counted as held when it was written; one that is a letter is none the less.
-static void count_letter(struct disk_queue *queue, const struct disk_entry *entry)
+// The old one has just been uncounted.
+static void count_new(struct disk_queue *queue, struct disk_entry *entry)
 {
-    if (!bfr_disk_entry_is_letter(entry))
-        return;
-    queue->held_batches--;
-    queue->held_bytes -= entry->body_bytes;
-    queue->buried_batches++;
-    queue->buried_bytes += entry->body_bytes;
+    bool letter = bfr_disk_entry_is_letter(entry);
+    *(letter ? &queue->buried_batches : &queue->held_batches) += 1;
+    *(letter ? &queue->buried_bytes : &queue->held_bytes) += entry->body_bytes;
+    entry->moved = false;
 }
 
 static void leave_segment(struct moves *moves)
@@ -234,12 +261,12 @@ static void leave_segment(struct moves *moves)
     for (size_t i = 0; i < moves->count; i++) {
         struct disk_entry *old = moves->list[i].old;
         if (moves->list[i].anew != NULL) {
-            count_letter(queue, moves->list[i].anew);
             bfr_disk_mark(queue, old, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
             bfr_disk_share_remove(queue, old->tenant, old->body_bytes);
             bfr_disk_entry_end(queue, old, &chain);
+            count_new(queue, moves->list[i].anew);
         } else {
-            bfr_disk_entry_offer(queue, old);
+            offer_again(queue, old);
         }
         bfr_disk_entry_unpin(old, &chain);
     }
@@ -254,7 +281,7 @@ static void offer_new(struct moves *moves)
     pthread_mutex_lock(&moves->queue->mutex);
     for (size_t i = 0; i < moves->count; i++)
         if (moves->list[i].anew != NULL)
-            bfr_disk_entry_offer(moves->queue, moves->list[i].anew);
+            offer_again(moves->queue, moves->list[i].anew);
     pthread_mutex_unlock(&moves->queue->mutex);
     moves->queue->host->ready(moves->queue->host);
 }

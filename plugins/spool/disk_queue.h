@@ -119,6 +119,7 @@ struct disk_entry {
     uint32_t buried;
     uint8_t lane;   // enum disk_lane
     bool offered;   // false: not to be leased or touched by anyone but who made it
+    bool moved;     // written again from another segment: counted there until that one is done with
     bool read_back; // the copy came from the disk
     bool pinned;    // somebody looks at it without the mutex: who ends it leaves it to him (`gone`)
     bool gone;
