@@ -26,6 +26,10 @@
 struct app {
     struct bfr_status_1 status;      // what plugins get as "status/1"; first, so that its address leads back here
     struct bfr_settings_1 extension; // "settings/1"
+    struct bfr_activity_1 activity;  // "activity/1"
+    struct bfr_metrics_1 samples;    // "metrics/1"
+    struct bfr_flows *flows;         // NULL without services: nobody would read them
+    const char *start_failure;       // why the daemon could not start; NULL: it could
     uint64_t payload_bytes;          // largest body that is taken
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
@@ -39,6 +43,7 @@ struct app {
     bool pipeline_runs;
     size_t services_run;
     bool auth_runs;
+    bool ports_open;
     bool stopping;
 };
 
@@ -72,7 +77,8 @@ static void visit_stages(void *arg, bool (*visit)(void *visit_arg, const struct 
     struct app *app = arg;
     if (app->assembly.auth != NULL)
         visit_stage(app->assembly.auth, visit, visit_arg);
-    bfr_pipeline_stages(app->pipeline, visit, visit_arg);
+    if (app->pipeline_runs)
+        bfr_pipeline_stages(app->pipeline, visit, visit_arg);
     for (size_t i = 0; i < app->assembly.service_count; i++)
         visit_stage(app->assembly.services[i], visit, visit_arg);
 }
@@ -85,7 +91,9 @@ static struct app *app_of(const struct bfr_host *host)
 static void status_ledger(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_ledger_row *row),
                           void *arg)
 {
-    bfr_pipeline_ledger(app_of(host)->pipeline, visit, arg);
+    const struct app *app = app_of(host);
+    if (app->pipeline_runs)
+        bfr_pipeline_ledger(app->pipeline, visit, arg);
 }
 
 static void status_stages(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
@@ -94,14 +102,49 @@ static void status_stages(const struct bfr_host *host, bool (*visit)(void *arg, 
     visit_stages(app_of(host), visit, arg);
 }
 
-// What is configured, but for the limit of a body: senders are told the one that is kept.
+// What is configured, but for what has turned out otherwise: the limit of a body, ports that were left to the system, the
+// version that runs.
 static uint32_t settings_text(const struct bfr_host *host, const char *key, char *out, size_t room)
 {
     const struct app *app = app_of(host);
-    uint32_t status = bfr_config_older_text(app->assembly.config, key, out, room);
-    if (strcmp(key, "webhook.max_payload_size") == 0)
-        snprintf(out, room, "%s", bfr_num((int64_t)app->payload_bytes).text);
-    return status;
+    const char *text = NULL;
+    struct bfr_number number;
+    if (strcmp(key, "app.version") == 0) {
+        text = BFR_VERSION;
+    } else if (app->ports_open && strcmp(key, "webhook.max_payload_size") == 0) {
+        number = bfr_num((int64_t)app->payload_bytes);
+        text = number.text;
+    } else if (app->ports_open && strcmp(key, "webhook.port") == 0) {
+        number = bfr_num(bfr_http_server_port(app->http));
+        text = number.text;
+    } else if (strcmp(key, "server.api_port") == 0) {
+        number = bfr_num(app->ports_open ? bfr_http_admin_port(app->admin) : app->settings->server.api_port);
+        text = number.text;
+    }
+    if (text == NULL)
+        return bfr_config_older_text(app->assembly.config, key, out, room);
+    snprintf(out, room, "%s", text);
+    return BFR_OK;
+}
+
+static uint64_t activity_flows(const struct bfr_host *host, uint64_t since,
+                               bool (*visit)(void *arg, const struct bfr_flow *flow), void *arg)
+{
+    return bfr_flows_visit(app_of(host)->flows, since, visit, arg);
+}
+
+static bool activity_start_failure(const struct bfr_host *host, char *out, uint64_t room)
+{
+    const struct app *app = app_of(host);
+    if (app->start_failure != NULL)
+        snprintf(out, room, "%s", app->start_failure);
+    return app->start_failure != NULL;
+}
+
+static bool metrics_samples(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_sample *sample),
+                            void *arg)
+{
+    return bfr_metrics_visit(app_of(host)->metrics, visit, arg);
 }
 
 // As many descriptors as the administrator allows; no core file in release builds, because it would hold bodies and
@@ -124,6 +167,8 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
 {
     app->status = (struct bfr_status_1){sizeof app->status, status_ledger, status_stages};
     app->extension = (struct bfr_settings_1){sizeof app->extension, settings_text};
+    app->activity = (struct bfr_activity_1){sizeof app->activity, activity_flows, activity_start_failure};
+    app->samples = (struct bfr_metrics_1){sizeof app->samples, metrics_samples};
     app->metrics = bfr_metrics_new();
     if (app->metrics == NULL)
         return BFR_ENOMEM;
@@ -133,7 +178,9 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
                                       .post = bfr_mainloop_post,
                                       .post_arg = app->mainloop,
                                       .status = &app->status,
-                                      .settings = &app->extension};
+                                      .settings = &app->extension,
+                                      .activity = &app->activity,
+                                      .samples = &app->samples};
 #ifdef BFR_DEBUG
     app->env.abort_on_misuse = true;
 #endif
@@ -156,9 +203,12 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
 
 static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
 {
+    if (app->assembly.service_count > 0 && (app->flows = bfr_flows_new()) == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     const struct bfr_pipeline_setup setup = {.settings = app->settings,
                                              .clock = &bfr_clock_system,
                                              .metrics = app->metrics,
+                                             .flows = app->flows,
                                              .queues = app->assembly.queues,
                                              .queue_count = app->assembly.queue_count,
                                              .sinks = app->assembly.sinks,
@@ -230,6 +280,7 @@ static uint32_t open_ports(struct app *app, struct bfr_err *err)
         status = bfr_http_admin_start(app->admin, err);
     if (status == BFR_OK)
         status = bfr_http_server_start(app->http, err);
+    app->ports_open = status == BFR_OK;
     return status;
 }
 
@@ -296,12 +347,24 @@ static uint64_t network_time(uint64_t deadline_ns)
     return now < deadline_ns ? deadline_ns - (deadline_ns - now) / 4 : deadline_ns;
 }
 
+// They say farewell while the rest of the daemon stops, and may take as long, but no longer.
+static void drain_services(struct app *app, uint64_t deadline_ns)
+{
+    for (size_t i = app->services_run; i > 0; i--)
+        bfr_stage_drain(app->assembly.services[i - 1], deadline_ns);
+}
+
+static void stop_services(struct app *app)
+{
+    while (app->services_run > 0)
+        bfr_stage_stop(app->assembly.services[--app->services_run]);
+}
+
 // Stop what runs, from the network inwards; returns how many accepted batches were lost.
 static uint64_t stop(struct app *app, uint64_t deadline_ns)
 {
     uint64_t lost = 0;
-    while (app->services_run > 0)
-        stop_stage(app->assembly.services[--app->services_run], deadline_ns);
+    drain_services(app, deadline_ns);
     if (app->http != NULL) {
         bfr_http_server_close(app->http);
         uint32_t cut_off = bfr_http_server_stop(app->http, network_time(deadline_ns));
@@ -313,6 +376,7 @@ static uint64_t stop(struct app *app, uint64_t deadline_ns)
         stop_stage(app->assembly.auth, deadline_ns);
     if (app->pipeline_runs)
         lost = bfr_pipeline_stop(app->pipeline, deadline_ns);
+    stop_services(app);
     if (app->admin != NULL)
         bfr_http_admin_stop(app->admin);
     return lost;
@@ -326,6 +390,7 @@ static void tear_down(struct app *app)
     bfr_pipeline_free(app->pipeline);
     bfr_mainloop_close(app->mainloop);
     bfr_assembly_clear(&app->assembly);
+    bfr_flows_free(app->flows);
     bfr_metrics_free(app->metrics);
 }
 
@@ -387,12 +452,23 @@ static void reload(void *arg)
             NULL);
 }
 
+// The services come last, so none runs yet that could tell anybody of the failure: they are started for that alone.
+static void tell_services(struct app *app, const struct bfr_err *err)
+{
+    struct bfr_err ignored = {.size = sizeof ignored};
+    if (app->services_run > 0)
+        return;
+    app->start_failure = err->text;
+    (void)start_services(app, &ignored);
+}
+
 static int serve(struct app *app)
 {
     struct bfr_err err = {.size = sizeof err};
     if (start(app, &err) != BFR_OK) {
         bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
         bfr_mainloop_stop(app->mainloop); // whatever hangs now, the supervisor gets its exit code
+        tell_services(app, &err);
         (void)stop(app, bfr_clock_now(&bfr_clock_system) + STOP_RESERVE_NS);
         return BFR_EXIT_FAILURE;
     }

@@ -4,9 +4,11 @@
 #ifndef BFR_CORE_METRICS_H
 #define BFR_CORE_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <bfr/ext/metrics.h>
 #include <bfr/host.h> // enum bfr_metric_type
 
 struct bfr_metrics;
@@ -39,5 +41,9 @@ void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name
 
 // The whole page; free() it. NULL when memory is short. [any]
 char *bfr_metrics_render(struct bfr_metrics *metrics, size_t *out_size);
+
+// bfr_metrics_1.samples. `visit` runs without a lock. [any]
+bool bfr_metrics_visit(struct bfr_metrics *metrics, bool (*visit)(void *arg, const struct bfr_sample *sample),
+                       void *arg);
 
 #endif

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page that is scraped: Prometheus text format 0.0.4. Runs on the scraper's thread (the admin loop). Holds the
-// registry's lock while it walks the lists, none but `scrape` while collectors run, so they may lock what they need.
+// The page that is scraped: Prometheus text format 0.0.4. Runs on the scraper's thread (the admin loop).
 //
 // https://prometheus.io/docs/instrumenting/exposition_formats/
-#include "metrics.h"
+#include "metrics_writer.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bug.h"
-#include "metrics_registry.h"
 #include "utf8.h"
-
-struct bfr_metrics_writer {
-    FILE *page; // in memory; a failure shows when it is closed
-};
 
 static const char *const type_names[] = {"untyped", "counter", "gauge", "histogram"};
 
@@ -39,21 +30,18 @@ static void write_escaped(FILE *page, const char *text, bool quotes)
     }
 }
 
-// The shortest text that reads back as the same number.
-static void write_number(FILE *page, double value)
+void bfr_metrics_number(double value, char out[METRICS_NUMBER_SIZE])
 {
-    char text[40];
     if (isnan(value))
-        snprintf(text, sizeof text, "NaN");
+        snprintf(out, METRICS_NUMBER_SIZE, "NaN");
     else if (isinf(value))
-        snprintf(text, sizeof text, value > 0 ? "+Inf" : "-Inf");
+        snprintf(out, METRICS_NUMBER_SIZE, value > 0 ? "+Inf" : "-Inf");
     else if (fabs(value) < 0x1p53 && (double)(int64_t)value == value)
-        snprintf(text, sizeof text, "%.0f", value);
+        snprintf(out, METRICS_NUMBER_SIZE, "%.0f", value);
     else
-        snprintf(text, sizeof text, "%.15g", value);
-    if (isfinite(value) && strtod(text, NULL) != value)
-        snprintf(text, sizeof text, "%.17g", value);
-    fputs(text, page);
+        snprintf(out, METRICS_NUMBER_SIZE, "%.15g", value);
+    if (isfinite(value) && strtod(out, NULL) != value)
+        snprintf(out, METRICS_NUMBER_SIZE, "%.17g", value);
 }
 
 static void write_label(FILE *page, bool first, const char *name, const char *value)
@@ -63,101 +51,34 @@ static void write_label(FILE *page, bool first, const char *name, const char *va
     fputc('"', page);
 }
 
-void bfr_metrics_write_family(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help)
+static void write_family(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help)
 {
-    fprintf(writer->page, "# HELP %s ", name);
-    write_escaped(writer->page, help, false);
-    fprintf(writer->page, "\n# TYPE %s %s\n", name, type_names[type <= BFR_METRIC_HISTOGRAM ? type : 0]);
+    fprintf(writer->out, "# HELP %s ", name);
+    write_escaped(writer->out, help, false);
+    fprintf(writer->out, "\n# TYPE %s %s\n", name, type_names[type <= BFR_METRIC_HISTOGRAM ? type : 0]);
 }
 
-void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name, const char *const *labels,
-                             double value)
+static void write_value(struct bfr_metrics_writer *writer, const char *name, const char *const *labels, double value)
 {
-    fputs(name, writer->page);
+    char number[METRICS_NUMBER_SIZE];
+    fputs(name, writer->out);
     size_t i = 0;
     for (; labels != NULL && labels[i] != NULL && labels[i + 1] != NULL; i += 2)
-        write_label(writer->page, i == 0, labels[i], labels[i + 1]);
-    fputs(i > 0 ? "} " : " ", writer->page);
-    write_number(writer->page, value);
-    fputc('\n', writer->page);
-}
-
-// name{labels} up to where the value begins; `bound` NULL: no le.
-static void write_series_name(FILE *page, const struct bfr_series *series, const char *suffix, const double *bound)
-{
-    const struct bfr_metric *metric = series->metric;
-    fprintf(page, "%s%s", metric->name, suffix);
-    for (size_t i = 0; i < metric->label_count; i++)
-        write_label(page, i == 0, metric->label_names[i], series->label_values[i]);
-    if (bound != NULL) {
-        fprintf(page, "%sle=\"", metric->label_count == 0 ? "{" : ",");
-        write_number(page, *bound);
-        fputc('"', page);
-    }
-    fputs(metric->label_count > 0 || bound != NULL ? "} " : " ", page);
-}
-
-// The count is the sum of the buckets as they were just read, so the page agrees with itself while others observe.
-static void write_histogram(FILE *page, const struct bfr_series *series)
-{
-    const struct bfr_metric *metric = series->metric;
-    const double infinity = INFINITY;
-    uint64_t count = 0;
-    for (size_t i = 0; i <= metric->bound_count; i++) {
-        count += atomic_load_explicit(&series->in_bucket[i], memory_order_relaxed);
-        write_series_name(page, series, "_bucket", i < metric->bound_count ? &metric->bounds[i] : &infinity);
-        fprintf(page, "%" PRIu64 "\n", count);
-    }
-    write_series_name(page, series, "_sum", NULL);
-    write_number(page, bfr_series_value(series));
-    fputc('\n', page);
-    write_series_name(page, series, "_count", NULL);
-    fprintf(page, "%" PRIu64 "\n", count);
-}
-
-static void write_metric(struct bfr_metrics_writer *writer, const struct bfr_metric *metric)
-{
-    if (metric->first == NULL) // labels, but nothing counted yet
-        return;
-    bfr_metrics_write_family(writer, metric->type, metric->name, metric->help);
-    for (const struct bfr_series *series = metric->first; series != NULL; series = series->next) {
-        if (metric->type == BFR_METRIC_HISTOGRAM) {
-            write_histogram(writer->page, series);
-            continue;
-        }
-        write_series_name(writer->page, series, "", NULL);
-        write_number(writer->page, bfr_series_value(series));
-        fputc('\n', writer->page);
-    }
-}
-
-// Collectors may be added meanwhile: only the links up to the last one seen under the lock are followed.
-static void run_collectors(struct bfr_metrics_writer *writer, const struct metrics_collector *first,
-                           const struct metrics_collector *last)
-{
-    for (const struct metrics_collector *at = first; at != NULL; at = at == last ? NULL : at->next)
-        at->fn(at->arg, writer);
+        write_label(writer->out, i == 0, labels[i], labels[i + 1]);
+    bfr_metrics_number(value, number);
+    fprintf(writer->out, "%s%s\n", i > 0 ? "} " : " ", number);
 }
 
 char *bfr_metrics_render(struct bfr_metrics *metrics, size_t *out_size)
 {
     char *text = NULL;
     size_t size = 0;
-    struct bfr_metrics_writer writer = {.page = open_memstream(&text, &size)};
-    if (writer.page == NULL)
+    struct bfr_metrics_writer writer = {write_family, write_value, open_memstream(&text, &size)};
+    if (writer.out == NULL)
         return NULL;
-
-    pthread_mutex_lock(&metrics->scrape);
-    pthread_mutex_lock(&metrics->lock);
-    for (const struct bfr_metric *metric = metrics->first; metric != NULL; metric = metric->next)
-        write_metric(&writer, metric);
-    const struct metrics_collector *first = metrics->first_collector, *last = metrics->last_collector;
-    pthread_mutex_unlock(&metrics->lock);
-    run_collectors(&writer, first, last);
-    pthread_mutex_unlock(&metrics->scrape);
-
-    bool failed = ferror(writer.page) != 0;
-    if (fclose(writer.page) != 0 || failed) {
+    bfr_metrics_walk(metrics, &writer);
+    bool failed = ferror(writer.out) != 0;
+    if (fclose(writer.out) != 0 || failed) {
         free(text);
         return NULL;
     }

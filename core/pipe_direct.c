@@ -26,6 +26,8 @@ static void job_accept(struct job *job)
     const struct bfr_booking booking = {
         .move = BFR_MOVE_PASSED, .tenant = job->batch->tenant, .bytes = job->batch->body_bytes};
     bfr_ledger_book(pipeline->ledger, &booking, 1);
+    bfr_flows_accepted(pipeline->flows, job->batch);
+    bfr_flows_stored(pipeline->flows, job->batch);
     bfr_dedup_accept(pipeline->dedup, job->claim, BFR_ACK_SINK);
 }
 
@@ -144,6 +146,7 @@ static struct job *judge(struct bfr_port *port, const struct bfr_slot *slot, uin
         atomic_store(&port->fatal, true);
     if (slot->outcome != BFR_STORED) {
         atomic_store(&job->failed, true);
+        bfr_flows_failed(port->pipeline->flows, slot->view.batch, slot->text);
         log_failure(port, slot);
     }
     return job;

@@ -154,9 +154,11 @@ static const struct bfr_slot *book_accepted(struct bfr_pipeline *pipeline, const
     size_t count = 0;
     for (; list != NULL && count < BFR_PUT_MAX; list = list->next) {
         const struct bfr_batch *batch = list->view.batch;
-        if (list->outcome == BFR_STORED)
-            bookings[count++] =
-                (struct bfr_booking){.move = BFR_MOVE_ACCEPTED, .tenant = batch->tenant, .bytes = batch->body_bytes};
+        if (list->outcome != BFR_STORED)
+            continue;
+        bookings[count++] =
+            (struct bfr_booking){.move = BFR_MOVE_ACCEPTED, .tenant = batch->tenant, .bytes = batch->body_bytes};
+        bfr_flows_accepted(pipeline->flows, batch);
     }
     bfr_ledger_book(pipeline->ledger, bookings, count);
     return list;

@@ -7,6 +7,7 @@
 #include "pipe_dedup.h"
 #include "pipe_delivery.h"
 #include "pipe_figures.h"
+#include "pipe_flows.h"
 #include "pipe_ledger.h"
 
 struct bfr_link;
@@ -23,6 +24,7 @@ struct bfr_link_setup {
                    // has settled it (a sink); 0: nobody waits for it
     bool rationed; // the target rations room and the intake did not reserve it: the link does
     struct bfr_ledger *ledger;
+    struct bfr_flows *flows; // may be NULL
     struct bfr_dedup *dedup;
     const struct bfr_pipe_figures *figures;
     const struct bfr_sink_figures *sink_figures; // NULL for a queue

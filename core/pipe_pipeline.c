@@ -224,6 +224,7 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
         .level = to_sink ? (pipeline->settings.ack == BFR_ACK_SINK ? BFR_ACK_SINK : 0) : queue_level(pipeline, to),
         .rationed = !to_sink && !target->rationed && BFR_HAS_CALL(queue, reserve) && BFR_HAS_CALL(queue, release),
         .ledger = pipeline->ledger,
+        .flows = pipeline->flows,
         .dedup = pipeline->dedup,
         .figures = &pipeline->figures,
         .sink_figures = to_sink ? &target->figures : NULL,
@@ -318,6 +319,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     pipeline->settings = *setup->settings;
     pipeline->clock = setup->clock;
     pipeline->metrics = setup->metrics;
+    pipeline->flows = setup->flows;
     pipeline->queue_count = setup->queue_count;
     pipeline->sink_count = setup->sink_count;
     pipeline->pumps = setup->pumps;

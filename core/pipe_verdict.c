@@ -139,6 +139,7 @@ static void judge_charged(struct bfr_link *link, struct verdicts *verdicts, stru
         return;
     }
     link_log(link, BFR_LOG_WARN, "batch failed and will be tried again", slot);
+    bfr_flows_failed(link->set.flows, slot->view.batch, slot->text);
     nack_at(verdicts, slot, failures, now + bfr_retry_delay(&link->retry, failures, slot->retry_after_ms));
 }
 
@@ -256,6 +257,8 @@ static void group_book(struct bfr_link *link, const struct group *group, const u
         return;
     for (uint32_t i = 0; i < group->count; i++) {
         const struct bfr_batch *batch = group->slots[i]->view.batch;
+        if (settled[i] == BFR_SETTLED_STORED)
+            bfr_flows_stored(link->set.flows, batch);
         if (settled[i] == BFR_SETTLED_STORED || settled[i] == BFR_SETTLED_BURIED)
             bookings[count++] = (struct bfr_booking){
                 .move = settled[i] == BFR_SETTLED_STORED ? BFR_MOVE_STORED : BFR_MOVE_BURIED,
@@ -321,6 +324,7 @@ static void end_buried(struct bfr_link *link, struct verdicts *verdicts)
         uint32_t reason = verdicts->burials[i].reason;
         bfr_series_add(link->set.figures->buried[reason], 1);
         link_log(link, BFR_LOG_ERROR, "batch is a dead letter now", group->slots[i]);
+        bfr_flows_buried(link->set.flows, group->slots[i]->view.batch, reason, group->slots[i]->text);
         if (link->set.level != 0)
             bfr_dedup_bury(link->set.dedup, group->slots[i]->view.batch, reason, settled[i] == BFR_SETTLED_BURIED);
     }

@@ -213,6 +213,10 @@ static const void *host_get_extension(const struct bfr_host *host, const char *i
     }
     if (strcmp(id, BFR_EXT_SETTINGS_1) == 0)
         return stage->env->settings;
+    if (strcmp(id, BFR_EXT_ACTIVITY_1) == 0)
+        return stage->env->activity;
+    if (strcmp(id, BFR_EXT_METRICS_1) == 0)
+        return stage->env->samples;
     return strcmp(id, BFR_EXT_STATUS_1) == 0 ? stage->env->status : NULL;
 }
 

@@ -6,6 +6,8 @@
 
 #include <stdatomic.h>
 
+#include <bfr/ext/activity.h>
+#include <bfr/ext/metrics.h>
 #include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
@@ -22,6 +24,8 @@ struct bfr_stage_env {
     void *post_arg;
     const struct bfr_status_1 *status;     // the "status/1" extension; may be NULL
     const struct bfr_settings_1 *settings; // the "settings/1" extension; may be NULL
+    const struct bfr_activity_1 *activity; // the "activity/1" extension; may be NULL
+    const struct bfr_metrics_1 *samples;   // the "metrics/1" extension; may be NULL
     bool abort_on_misuse;                  // debug builds and tests of misuse
 };
 

@@ -36,8 +36,17 @@ static bool set_texts(struct control *control, const struct bfr_host *host)
     return control->url != NULL && control->account != NULL && (key[0] == '\0' || control->authorization != NULL);
 }
 
+// URLs appear in the log, so nothing secret may stand in them.
+static bool has_login(const char *url)
+{
+    const char *authority = strstr(url, "://");
+    return authority != NULL && memchr(authority + 3, '@', strcspn(authority + 3, "/?#")) != NULL;
+}
+
 static uint32_t check(const struct control *control, struct bfr_err *err)
 {
+    if (has_login(control->url))
+        return bfr_err_set(err, BFR_EINVAL, "control_url must not hold a login; the key belongs into api_key");
     if (control->account[0] != '\0' && !bfr_control_id_is_good(control->account))
         return bfr_err_set(err, BFR_EINVAL, "account_id '%s' is not an id; letters, digits, '.', '_' and '-' make one",
                            control->account);

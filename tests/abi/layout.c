@@ -3,6 +3,8 @@
 // and with the present headers; test_layout.c compares. The list is that of ABI 1.0 and does not grow.
 #include "layout.h"
 
+#include <bfr/ext/activity.h>
+#include <bfr/ext/metrics.h>
 #include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
@@ -277,6 +279,40 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_stage_status, plugin)},
     {MEMBER(bfr_stage_status, state)},
     {MEMBER(bfr_stage_status, reason)},
+    {TYPE(bfr_flow)},
+    {MEMBER(bfr_flow, size)},
+    {MEMBER(bfr_flow, number)},
+    {MEMBER(bfr_flow, account)},
+    {MEMBER(bfr_flow, tenant)},
+    {MEMBER(bfr_flow, dataset)},
+    {MEMBER(bfr_flow, accepted_batches)},
+    {MEMBER(bfr_flow, accepted_bytes)},
+    {MEMBER(bfr_flow, original_bytes)},
+    {MEMBER(bfr_flow, accepted_lines)},
+    {MEMBER(bfr_flow, stored_batches)},
+    {MEMBER(bfr_flow, stored_bytes)},
+    {MEMBER(bfr_flow, stored_lines)},
+    {MEMBER(bfr_flow, failed_attempts)},
+    {MEMBER(bfr_flow, buried_batches)},
+    {MEMBER(bfr_flow, buried_bytes)},
+    {MEMBER(bfr_flow, last_reason)},
+    {MEMBER(bfr_flow, reserved)},
+    {MEMBER(bfr_flow, last_error)},
+    {TYPE(bfr_activity_1)},
+    {MEMBER(bfr_activity_1, size)},
+    {MEMBER(bfr_activity_1, flows)},
+    {MEMBER(bfr_activity_1, start_failure)},
+    {TYPE(bfr_sample)},
+    {MEMBER(bfr_sample, size)},
+    {MEMBER(bfr_sample, type)},
+    {MEMBER(bfr_sample, family)},
+    {MEMBER(bfr_sample, help)},
+    {MEMBER(bfr_sample, name)},
+    {MEMBER(bfr_sample, labels)},
+    {MEMBER(bfr_sample, value)},
+    {TYPE(bfr_metrics_1)},
+    {MEMBER(bfr_metrics_1, size)},
+    {MEMBER(bfr_metrics_1, samples)},
     {TYPE(bfr_settings_1)},
     {MEMBER(bfr_settings_1, size)},
     {MEMBER(bfr_settings_1, text)},

@@ -2,6 +2,8 @@
 // The layout of ABI 1.0 as it was released, for LP64 systems: where every slot is, how large it is, what every constant
 // means. Compiled with every build and never run. A line here that fails is a plugin somewhere that breaks: put the
 // slot back. New slots go to the end of their struct, raise BFR_ABI_MINOR and get lines in a file of their own.
+#include <bfr/ext/activity.h>
+#include <bfr/ext/metrics.h>
 #include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/plugin.h>
@@ -302,6 +304,46 @@ SLOT(bfr_queue_vtable, recent, 112, 8);
 // bfr/service.h
 SIZE(bfr_service_vtable, 4);
 SLOT(bfr_service_vtable, size, 0, 4);
+
+// bfr/ext/activity.h
+SIZE(bfr_flow, 248);
+SLOT(bfr_flow, size, 0, 4);
+SLOT(bfr_flow, number, 4, 4);
+SLOT(bfr_flow, account, 8, 8);
+SLOT(bfr_flow, tenant, 16, 8);
+SLOT(bfr_flow, dataset, 24, 8);
+SLOT(bfr_flow, accepted_batches, 32, 8);
+SLOT(bfr_flow, accepted_bytes, 40, 8);
+SLOT(bfr_flow, original_bytes, 48, 8);
+SLOT(bfr_flow, accepted_lines, 56, 8);
+SLOT(bfr_flow, stored_batches, 64, 8);
+SLOT(bfr_flow, stored_bytes, 72, 8);
+SLOT(bfr_flow, stored_lines, 80, 8);
+SLOT(bfr_flow, failed_attempts, 88, 8);
+SLOT(bfr_flow, buried_batches, 96, 8);
+SLOT(bfr_flow, buried_bytes, 104, 8);
+SLOT(bfr_flow, last_reason, 112, 4);
+SLOT(bfr_flow, reserved, 116, 4);
+SLOT(bfr_flow, last_error, 120, 128);
+
+SIZE(bfr_activity_1, 24);
+SLOT(bfr_activity_1, size, 0, 4);
+SLOT(bfr_activity_1, flows, 8, 8);
+SLOT(bfr_activity_1, start_failure, 16, 8);
+
+// bfr/ext/metrics.h
+SIZE(bfr_sample, 48);
+SLOT(bfr_sample, size, 0, 4);
+SLOT(bfr_sample, type, 4, 4);
+SLOT(bfr_sample, family, 8, 8);
+SLOT(bfr_sample, help, 16, 8);
+SLOT(bfr_sample, name, 24, 8);
+SLOT(bfr_sample, labels, 32, 8);
+SLOT(bfr_sample, value, 40, 8);
+
+SIZE(bfr_metrics_1, 16);
+SLOT(bfr_metrics_1, size, 0, 4);
+SLOT(bfr_metrics_1, samples, 8, 8);
 
 // bfr/ext/settings.h
 SIZE(bfr_settings_1, 16);

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <bfr/ext/activity.h>
+#include <bfr/ext/metrics.h>
 #include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 #include <bfr/testkit.h>
@@ -240,6 +242,8 @@ static void test_logs_are_kept_and_extensions_offered(void **state)
     assert_string_equal(bfr_fake_log(fake, 0), "warn upload failed batch=a");
     assert_null(bfr_fake_log(fake, 1));
     assert_non_null(host->get_extension(host, BFR_EXT_STATUS_1));
+    assert_non_null(host->get_extension(host, BFR_EXT_ACTIVITY_1));
+    assert_non_null(host->get_extension(host, BFR_EXT_METRICS_1));
     assert_null(host->get_extension(host, "status/2"));
     char text[8] = "before";
     const struct bfr_settings_1 *settings = host->get_extension(host, BFR_EXT_SETTINGS_1);

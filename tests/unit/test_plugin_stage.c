@@ -177,6 +177,8 @@ static void run_posted(struct bench *bench)
 }
 
 static const struct bfr_status_1 status_extension = {.size = sizeof status_extension};
+static const struct bfr_activity_1 activity_extension = {.size = sizeof activity_extension};
+static const struct bfr_metrics_1 metrics_extension = {.size = sizeof metrics_extension};
 
 static void set_up_unhooked(struct bench *bench, const char *name)
 {
@@ -188,7 +190,9 @@ static void set_up_unhooked(struct bench *bench, const char *name)
                                         .metrics = bench->metrics,
                                         .post = take_post,
                                         .post_arg = bench,
-                                        .status = &status_extension};
+                                        .status = &status_extension,
+                                        .activity = &activity_extension,
+                                        .samples = &metrics_extension};
     bench->values = bfr_values_defaults(options, sizeof options / sizeof options[0], sizeof options[0]);
     bench->stage = bfr_stage_new(&plugin, name, bench->values, &bench->env);
     assert_non_null(bench->stage);
@@ -826,6 +830,8 @@ static void test_extensions_are_found_by_name(void **state)
     struct bench bench;
     set_up(&bench, "extension");
     assert_ptr_equal(bench.host->get_extension(bench.host, BFR_EXT_STATUS_1), &status_extension);
+    assert_ptr_equal(bench.host->get_extension(bench.host, BFR_EXT_ACTIVITY_1), &activity_extension);
+    assert_ptr_equal(bench.host->get_extension(bench.host, BFR_EXT_METRICS_1), &metrics_extension);
     assert_null(bench.host->get_extension(bench.host, "status/2"));
     tear_down(&bench);
 }

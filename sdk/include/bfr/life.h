@@ -50,7 +50,9 @@ struct bfr_life {
     uint32_t (*start)(void *self, struct bfr_err *err);
 
     /* No new batch will be put after this call. Finish what was taken until `deadline_ns` (host->monotonic_ns);
-     * return early when done. What is not finished is completed with BFR_RETRY. May be NULL. */
+     * return early when done. What is not finished is completed with BFR_RETRY. May be NULL.
+     * A service returns at once: it may finish its own business until the deadline while the rest of the daemon stops,
+     * and is stopped last. */
     void (*drain)(void *self, uint64_t deadline_ns);
 
     /* Every delivery still open is completed before this returns, and no thread of the plugin may call the host

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <bfr/ext/activity.h>
+#include <bfr/ext/metrics.h>
 #include <bfr/ext/settings.h>
 #include <bfr/ext/status.h>
 
@@ -285,9 +287,43 @@ static uint32_t settings_text(const struct bfr_host *host, const char *key, char
     return BFR_EINVAL;
 }
 
+// "activity/1" of a daemon without batches.
+static uint64_t visit_flows(const struct bfr_host *host, uint64_t since,
+                            bool (*visit)(void *arg, const struct bfr_flow *flow), void *arg)
+{
+    (void)host;
+    (void)visit;
+    (void)arg;
+    return since;
+}
+
+static bool start_failure(const struct bfr_host *host, char *out, uint64_t room)
+{
+    (void)host;
+    (void)out;
+    (void)room;
+    return false;
+}
+
+// "metrics/1" of a daemon without metrics.
+static bool visit_samples(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_sample *sample),
+                          void *arg)
+{
+    (void)host;
+    (void)visit;
+    (void)arg;
+    return true;
+}
+
 static const void *get_extension(const struct bfr_host *host, const char *id)
 {
     (void)host;
+    static const struct bfr_activity_1 activity = {sizeof activity, visit_flows, start_failure};
+    static const struct bfr_metrics_1 metrics = {sizeof metrics, visit_samples};
+    if (strcmp(id, BFR_EXT_ACTIVITY_1) == 0)
+        return &activity;
+    if (strcmp(id, BFR_EXT_METRICS_1) == 0)
+        return &metrics;
     static const struct bfr_settings_1 settings = {sizeof settings, settings_text};
     static const struct bfr_status_1 status = {sizeof status, visit_ledger, visit_stages};
     if (strcmp(id, BFR_EXT_SETTINGS_1) == 0)
