@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the pipeline tells others about itself: ready or not, the ledger, the health of its stages. Any thread; reads
-// only.
+// What the pipeline tells others about itself: ready or not, the ledger, the health of its stages. Any thread; changes
+// nothing.
 #include "pipe_chain.h"
 
 #include <string.h>
@@ -19,13 +19,29 @@ void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out)
 // stands for that, less in a small queue.
 #define ORDINARY_BATCH_BYTES (UINT64_C(1) << 20)
 
+// What a queue keeps back, and for what, is known to its admission alone: so that is asked, as for a batch, and what it
+// gives goes back at once. A tenant's share does not matter here.
+static bool is_refusing(const struct bfr_port *port, uint64_t room)
+{
+    static const char tenant[] = "";
+    const struct bfr_queue_vtable *queue = bfr_stage_queue(port->stage);
+    if (!port->rationed || bfr_stage_state(port->stage) != BFR_STAGE_STARTED)
+        return false;
+    uint32_t answer = queue->reserve(bfr_stage_self(port->stage), tenant, room);
+    if (answer == BFR_ROOM_OK)
+        queue->release(bfr_stage_self(port->stage), tenant, room);
+    return answer == BFR_ROOM_FULL;
+}
+
 static bool queue_full(const struct bfr_port *port)
 {
     struct bfr_queue_stats stats;
     bfr_port_stats(port, &stats);
     uint64_t sixteenth = stats.limit_bytes / 16;
-    uint64_t room = sixteenth < ORDINARY_BATCH_BYTES ? sixteenth : ORDINARY_BATCH_BYTES;
-    return stats.limit_bytes > 0 && stats.used_bytes + room > stats.limit_bytes;
+    uint64_t room = stats.limit_bytes == 0 || sixteenth > ORDINARY_BATCH_BYTES ? ORDINARY_BATCH_BYTES : sixteenth;
+    if (stats.limit_bytes > 0 && stats.used_bytes + room > stats.limit_bytes)
+        return true;
+    return is_refusing(port, room);
 }
 
 static const char *why_unready(struct bfr_pipeline *pipeline)

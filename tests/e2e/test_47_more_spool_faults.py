@@ -221,8 +221,10 @@ def test_a_full_spool_refuses_at_the_head_and_has_room_again_when_a_segment_sett
     data = head_alone(receiver.port, len(one))
     assert data.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in data.lower()
     receiver.scrape().check_conservation()
+    assert receiver.get("/readyz").status == 503 and "full" in receiver.get("/readyz").text()
     obstacle.remove()
     wait_until(lambda: head_alone(receiver.port, len(one)).startswith(b"HTTP/1.1 100 "), "room")
+    wait_until(lambda: receiver.get("/readyz").status == 200, "ready")
     name, one = post(sender)
     drained(receiver)
     assert receiver.stored(lives.sink) == {**bodies, name: one}

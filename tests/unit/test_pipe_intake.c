@@ -477,6 +477,14 @@ static void test_ready_says_why_not(void **state)
     assert_string_equal(reason, "a queue is full");
     rig_settle(&rig);
     assert_true(bfr_pipeline_ready(rig.pipeline, &reason));
+    // A queue that shows room and gives none: it keeps something back.
+    int64_t reserved = rig.queues[0]->reserved_bytes;
+    rig.queues[0]->reserved_bytes = RIG_BODY_BYTES;
+    assert_false(bfr_pipeline_ready(rig.pipeline, &reason));
+    assert_string_equal(reason, "a queue is full");
+    rig.queues[0]->reserved_bytes = reserved;
+    assert_true(bfr_pipeline_ready(rig.pipeline, &reason));
+    assert_int_equal(rig.queues[0]->reserved_bytes, reserved); // what was asked for is given back
     bfr_pipeline_close(rig.pipeline);
     assert_false(bfr_pipeline_ready(rig.pipeline, &reason));
     assert_string_equal(reason, "draining");
