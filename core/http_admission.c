@@ -154,8 +154,9 @@ static enum bfr_refusal check_quota(struct bfr_http_request *request)
     if (quota == NULL)
         return BFR_REFUSE_NONE;
     uint64_t wait_ns;
+    uint64_t bytes = request->gate.chunked ? BFR_QUOTA_UNDECLARED : request->gate.length;
     enum bfr_refusal refusal =
-        bfr_quota_take(quota, request->target.tenant, request->gate.length, bfr_shared_now(request->shared), &wait_ns);
+        bfr_quota_take(quota, request->target.tenant, bytes, bfr_shared_now(request->shared), &wait_ns);
     if (refusal != BFR_REFUSE_NONE)
         request->retry_after_s = (uint32_t)((wait_ns + BFR_NS_PER_S - 1) / BFR_NS_PER_S);
     request->owes_bytes = refusal == BFR_REFUSE_NONE && request->gate.chunked;

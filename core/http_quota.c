@@ -160,7 +160,8 @@ static enum bfr_refusal take(struct bucket *bucket, uint64_t bytes, uint64_t now
         return BFR_REFUSE_BYTE_RATE;
     }
     bucket->requests_ns = requests_ns;
-    pay_bytes(bucket, bytes, now_ns);
+    if (bytes != BFR_QUOTA_UNDECLARED)
+        pay_bytes(bucket, bytes, now_ns);
     return BFR_REFUSE_NONE;
 }
 

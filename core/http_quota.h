@@ -16,6 +16,8 @@ struct bfr_quota;
 bool bfr_quota_new(const struct bfr_settings *settings, struct bfr_quota **out);
 void bfr_quota_free(struct bfr_quota *quota); // NULL is allowed
 
+#define BFR_QUOTA_UNDECLARED UINT64_MAX // a body whose length only its end tells: bfr_quota_charge follows
+
 // One request of `bytes` by an authorised tenant: none, or a refusal and the time after which it would have been let in.
 // A body is let in whole while the tenant is not in debt, and may put it there. [any]
 enum bfr_refusal bfr_quota_take(struct bfr_quota *quota, const char *tenant, uint64_t bytes, uint64_t now_ns,

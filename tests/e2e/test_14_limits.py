@@ -73,6 +73,18 @@ def test_all_loops_share_one_rate(make_receiver):
     assert sorted(statuses) == [200] + [429] * 19
 
 
+def test_a_chunked_body_is_paid_for_and_its_debtor_refused(make_receiver):
+    """Who does not declare a length has no other rate than who does."""
+    receiver = make_receiver({"quotas": {"default": {"bytes_per_second": "1KiB"}}}).start()
+    body = noise_batch(80_000)
+    for status in (200, 429, 429):
+        headers = {**proxy_headers(batch_name("acme", "web"), body), "Transfer-Encoding": "chunked"}
+        with wire.Connection(receiver.port) as connection:
+            connection.send(wire.head("POST", "/acme/web", headers) + wire.chunk(body) + wire.chunk(b""))
+            assert connection.read_reply().status == status
+    assert receiver.scrape().total("bytefreezer_receiver_refused_total", reason="byte_rate") == 2
+
+
 # Connections
 
 def open_until_refused(port, most):

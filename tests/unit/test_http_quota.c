@@ -75,9 +75,18 @@ static void test_a_large_body_is_let_in_and_paid_for_afterwards(void **state)
 static void test_undeclared_bytes_are_charged_when_they_have_come(void **state)
 {
     struct limits *l = *state;
-    expect_take(l, "acme", 0, 0, BFR_REFUSE_NONE);
+    expect_take(l, "acme", BFR_QUOTA_UNDECLARED, 0, BFR_REFUSE_NONE);
+    expect_take(l, "acme", BFR_QUOTA_UNDECLARED, 0, BFR_REFUSE_NONE); // nothing has come yet
     bfr_quota_charge(l->quota, "acme", 3000, START);
     expect_take(l, "acme", 1, BFR_NS_PER_S, BFR_REFUSE_BYTE_RATE);
+}
+
+static void test_a_debtor_cannot_go_on_without_declaring_its_bytes(void **state)
+{
+    struct limits *l = *state;
+    bfr_quota_charge(l->quota, "acme", 3000, START);
+    expect_take(l, "acme", BFR_QUOTA_UNDECLARED, BFR_NS_PER_S, BFR_REFUSE_BYTE_RATE);
+    expect_take(l, "acme", BFR_QUOTA_UNDECLARED, 2 * BFR_NS_PER_S + 1, BFR_REFUSE_NONE);
 }
 
 static void test_a_named_tenant_may_be_free_of_the_default(void **state)
@@ -156,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_tenant_has_its_requests_of_a_second_and_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_large_body_is_let_in_and_paid_for_afterwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_undeclared_bytes_are_charged_when_they_have_come, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_debtor_cannot_go_on_without_declaring_its_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_named_tenant_may_be_free_of_the_default, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tenants_do_not_pay_for_each_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_made_up_tenants_neither_fill_the_table_nor_free_a_debtor, set_up,
