@@ -122,7 +122,7 @@ static const struct bfr_option webhook_options[] = {
      .type = BFR_OPTION_DURATION,
      .fallback = "0s",
      .max = "365d",
-     .help = "time after which a connection is ended behind a reply or when idle, 10 % more or less; 0 = never"},
+     .help = "time after which a connection is ended behind its next reply, 10 % more or less; 0 = never"},
     {.name = "gzip_check",
      .type = BFR_OPTION_STRING,
      .fallback = "header",

@@ -171,8 +171,17 @@ static bool set_up_metrics(struct bfr_http_admin *admin)
     admin->metrics_http = new_http(admin, bfr_admin_dispatch_metrics);
     if (admin->metrics_http != NULL)
         admin->metrics_conns =
-            bfr_admin_conns_new(admin->base, admin->metrics_http, CONNECTIONS_MAX, TIMEOUT_S * 1000, NULL);
+            bfr_admin_conns_new(admin->base, admin->metrics_http, CONNECTIONS_MAX, TIMEOUT_S * 1000, NULL, NULL);
     return admin->metrics_conns != NULL;
+}
+
+static bool count_handshakes(struct bfr_http_admin *admin, struct bfr_series **out)
+{
+    struct bfr_metric *metric = bfr_metrics_register(
+        admin->setup.metrics, BFR_METRIC_COUNTER, "bytefreezer_receiver_api_handshakes_failed_total",
+        "TLS handshakes on the API's port that failed or were not finished.", NULL);
+    *out = metric == NULL ? NULL : bfr_metric_series(metric, NULL);
+    return *out != NULL;
 }
 
 static uint32_t set_up(struct bfr_http_admin *admin, struct bfr_err *err)
@@ -186,8 +195,10 @@ static uint32_t set_up(struct bfr_http_admin *admin, struct bfr_err *err)
     admin->base = new_base();
     if (admin->base != NULL)
         admin->http = new_http(admin, bfr_admin_dispatch);
-    if (admin->http != NULL)
-        admin->conns = bfr_admin_conns_new(admin->base, admin->http, CONNECTIONS_MAX, TIMEOUT_S * 1000, admin->tls);
+    struct bfr_series *failed = NULL;
+    if (admin->http != NULL && (admin->tls == NULL || count_handshakes(admin, &failed)))
+        admin->conns =
+            bfr_admin_conns_new(admin->base, admin->http, CONNECTIONS_MAX, TIMEOUT_S * 1000, admin->tls, failed);
     if (admin->conns != NULL && set_up_metrics(admin))
         admin->wake = event_new(admin->base, admin->wake_fd, EV_READ, on_wake, admin->base);
     if (admin->wake == NULL || event_add(admin->wake, NULL) != 0)

@@ -17,6 +17,7 @@
 
 #include "http_tls_context.h"
 #include "log.h"
+#include "metrics.h"
 
 #define LISTENERS_MAX 32
 #define PAUSE_MS      100 // after a failed accept; without it the loop would spin for as long as descriptors are short
@@ -32,6 +33,7 @@ struct conn {
 struct bfr_admin_conns {
     struct event_base *base;
     struct bfr_tls *tls;
+    struct bfr_series *failed;
     struct conn *first;
     uint32_t count, limit;
     struct timeval lifetime;
@@ -79,13 +81,16 @@ static void forget(struct conn *conn)
 
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
+    struct conn *conn = arg;
     SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+    if (ssl != NULL && !SSL_is_init_finished(ssl))
+        bfr_series_add(conn->conns->failed, 1);
     if (ssl != NULL && SSL_is_init_finished(ssl)) {
         ERR_clear_error(); // the last words, if the socket takes them at once
         (void)SSL_shutdown(ssl);
         ERR_clear_error();
     }
-    forget(arg);
+    forget(conn);
 }
 
 static void on_deadline(evutil_socket_t fd, short events, void *arg)
@@ -184,13 +189,14 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 }
 
 struct bfr_admin_conns *bfr_admin_conns_new(struct event_base *base, struct evhttp *http, uint32_t limit,
-                                            uint32_t lifetime_ms, struct bfr_tls *tls)
+                                            uint32_t lifetime_ms, struct bfr_tls *tls, struct bfr_series *failed)
 {
     struct bfr_admin_conns *conns = calloc(1, sizeof *conns);
     if (conns == NULL)
         return NULL;
     conns->base = base;
     conns->tls = tls;
+    conns->failed = failed;
     conns->limit = limit;
     conns->lifetime = as_timeval(lifetime_ms);
     evhttp_set_bevcb(http, on_accept, conns);

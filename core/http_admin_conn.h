@@ -11,14 +11,15 @@ struct evhttp;
 struct evhttp_connection;
 struct evconnlistener;
 struct bfr_tls;
+struct bfr_series;
 
 struct bfr_admin_conns;
 
 // At most `limit` connections at once: while there are so many, no more are accepted; they wait in the kernel's queue. A
 // connection is closed `lifetime_ms` after it was accepted or after its last request, whatever it is doing then. `base`,
-// `http` and `tls` (NULL: plain HTTP) are borrowed. NULL when memory is short. All calls are made on the thread that runs `base`, or before it.
+// `http` and `tls` (NULL: plain HTTP) are borrowed; `failed` (NULL without TLS) counts handshakes that did not succeed. NULL when memory is short. All calls are made on the thread that runs `base`, or before it.
 struct bfr_admin_conns *bfr_admin_conns_new(struct event_base *base, struct evhttp *http, uint32_t limit,
-                                            uint32_t lifetime_ms, struct bfr_tls *tls);
+                                            uint32_t lifetime_ms, struct bfr_tls *tls, struct bfr_series *failed);
 // Before evhttp_free, which frees the listeners first and then ends the connections: touch no listener any more.
 void bfr_admin_conns_close(struct bfr_admin_conns *conns);
 // After evhttp_free. NULL is allowed.

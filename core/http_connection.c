@@ -47,11 +47,12 @@ uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint
 void bfr_connection_rest(struct bfr_http_connection *connection)
 {
     const struct bfr_settings *settings = connection->loop->shared->setup.settings;
-    uint64_t until = bfr_connection_in_ms(connection, settings->webhook.idle_timeout_ms);
     bfr_connection_enter(connection, BFR_CONNECTION_IDLE,
-                         until < connection->retire_ns ? until : connection->retire_ns);
+                         bfr_connection_in_ms(connection, settings->webhook.idle_timeout_ms));
 }
 
+// Asked for at a reply only: to close a connection between requests is to race with the next one, whose sender cannot know
+// whether it was served.
 bool bfr_connection_is_old(const struct bfr_http_connection *connection)
 {
     return connection->retire_ns != UINT64_MAX && bfr_shared_now(connection->loop->shared) >= connection->retire_ns;
@@ -193,10 +194,17 @@ static enum bfr_close close_reason(const struct bfr_http_connection *connection)
                : connection->ssl != NULL             ? BFR_CLOSE_HANDSHAKE
                                                      : BFR_CLOSE_IDLE;
     case BFR_CONNECTION_IDLE:
-        return bfr_connection_is_old(connection) ? BFR_CLOSE_AGE : BFR_CLOSE_IDLE;
+        return BFR_CLOSE_IDLE;
     default:
         return BFR_CLOSE_REPLY;
     }
+}
+
+// The reply that ends it is out, and why is counted already; only the client's own end was waited for.
+static bool has_last_words(const struct bfr_http_connection *connection)
+{
+    return connection->phase == BFR_CONNECTION_LINGER &&
+           evbuffer_get_length(bufferevent_get_output(connection->bev)) == 0;
 }
 
 // A connection that sends too slowly, or nothing, is closed without a word: a 4xx would make the sender give up its batch.
@@ -205,7 +213,8 @@ static void expire(struct bfr_http_connection *connection)
     if (connection->phase == BFR_CONNECTION_STARVED || connection->phase == BFR_CONNECTION_WAIT) {
         bfr_exchange_expire(connection);
     } else if (!is_fast_enough(connection)) {
-        bfr_figures_close(&connection->loop->shared->figures, close_reason(connection));
+        if (!has_last_words(connection))
+            bfr_figures_close(&connection->loop->shared->figures, close_reason(connection));
         bfr_connection_close(connection);
     }
 }

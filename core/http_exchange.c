@@ -116,8 +116,11 @@ void bfr_exchange_handle(struct evhttp_request *from, void *arg)
     struct bfr_reply out;
     bfr_reply_build(request, &out);
     count_reply(connection);
-    bool close = request->gate.close || bfr_connection_is_old(connection) || atomic_load(&loop->shared->shedding) ||
-                 atomic_load(&loop->shared->closing);
+    bool old = bfr_connection_is_old(connection);
+    if (old)
+        bfr_figures_close(&loop->shared->figures, BFR_CLOSE_AGE);
+    bool close =
+        old || request->gate.close || atomic_load(&loop->shared->shedding) || atomic_load(&loop->shared->closing);
     bfr_connection_release(connection);
     bfr_connection_enter(
         connection, BFR_CONNECTION_REPLY,

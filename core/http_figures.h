@@ -14,14 +14,14 @@
 
 struct bfr_http_shared;
 
-// Why a connection ended without a reply.
+// Why we ended a connection.
 enum bfr_close {
     BFR_CLOSE_HEAD,            // the head took too long
     BFR_CLOSE_BODY,            // the body took too long
     BFR_CLOSE_RATE,            // the body came too slowly
     BFR_CLOSE_REPLY,           // the reply was not taken
     BFR_CLOSE_IDLE,            // nothing came
-    BFR_CLOSE_AGE,             // idle, and old enough
+    BFR_CLOSE_AGE,             // old enough, behind its reply
     BFR_CLOSE_ADDRESS,         // its address has too many
     BFR_CLOSE_SURPLUS,         // there are too many
     BFR_CLOSE_PROXY_MISSING,   // a trusted balancer did not send a PROXY header, or a wrong one

@@ -42,6 +42,28 @@ def test_bodies_many_times_the_memory_budget_are_all_stored(make_receiver):
     assert receiver.stored() == {f"acme/web/{name}": body for name in names}
 
 
+def test_bodies_that_wait_for_each_other_all_pass_in_the_end(make_receiver):
+    """The same with the shipped wait: some may be told to come again, but what holds a part of the memory is completed, so
+    that each round lets some through."""
+    receiver = make_receiver({"memory": {"budget": "2MiB"}}).start()
+    body = noise_batch(800_000)
+    names = [batch_name("acme", "web") for _ in range(40)]
+
+    def post_until_taken(number):
+        post = post_chunked if number % 2 else post_whole
+        for _ in range(20):
+            reply = post(receiver.port, names[number], body)
+            if reply.status != 503:
+                return reply.status
+        return 503
+
+    with ThreadPoolExecutor(40) as clients:
+        assert set(clients.map(post_until_taken, range(40))) == {200}
+    receiver.wait_batches("stored", 40).check_conservation()
+    assert receiver.stored() == {f"acme/web/{name}": body for name in names}
+    wait_until(lambda: receiver.scrape().total("bytefreezer_receiver_memory_used_bytes") == 0, "memory given back")
+
+
 # Rates
 
 def post_until_refused(sender, tenant, most, **options):

@@ -309,8 +309,16 @@ def test_the_api_speaks_tls(make_receiver, server_pair, authority):
     with wire.Connection(port) as plain:
         plain.send(wire.head("GET", "/livez"))
         assert plain.at_end() or plain.buffer[:1] == b"\x15"  # an alert at most, never a page
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as silent:
+        silent.shutdown(socket.SHUT_WR)
+        while silent.recv(4096):
+            pass
+    with pytest.raises(ssl.SSLError):  # it does not trust us
+        Connection(port, ssl.create_default_context())
     with Connection(port, client_context(authority)) as connection:
         assert connection.request("GET", "/livez").status == 200
+        failed = "\nbytefreezer_receiver_api_handshakes_failed_total 3\n"
+        wait_until(lambda: failed in connection.request("GET", "/metrics").text(), "three failed handshakes")
 
 
 # What `check` says.

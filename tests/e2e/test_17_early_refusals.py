@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+import requests
 
 from support import wire
 from support.sender import batch_name, gzip_batch, proxy_headers
@@ -51,6 +52,11 @@ def by_http_client(port, body, headers):
     return status, text
 
 
+def by_requests(port, body, headers):
+    response = requests.post(f"http://127.0.0.1:{port}/acme/web", data=body, headers=headers, timeout=60)
+    return response.status_code, response.content
+
+
 def by_curl(port, body, headers):
     options = [word for name, value in {**headers, "Expect": ""}.items() for word in ("-H", f"{name}: {value}")]
     result = subprocess.run(
@@ -59,7 +65,7 @@ def by_curl(port, body, headers):
     return int(result.stdout[-3:]), result.stdout[:-3]
 
 
-@pytest.mark.parametrize("client", [by_raw_socket, by_http_client, by_curl])
+@pytest.mark.parametrize("client", [by_raw_socket, by_http_client, by_requests, by_curl])
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_a_refusal_is_seen_whole_by_who_sends_at_full_speed(guarded, client, kind):
     body, headers, status, text = REFUSALS[kind]

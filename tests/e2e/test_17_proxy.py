@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from support import wire
+from support.balancer import Balancer
 from support.certificates import Authority
 from support.sender import batch_name, gzip_batch, proxy_headers
 from support.wait import wait_until
@@ -131,6 +132,22 @@ def test_the_header_stands_before_tls(make_receiver, tmp_path):
             connection.socket = context.wrap_socket(connection.socket, server_hostname="127.0.0.1")
             assert connection.request("POST", "/acme/web", proxy_headers(name, body), body).status == 200
     assert receiver.wait_stored(f"acme/web/{name}") == body
+
+
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"])
+def test_haproxy_tells_the_client(receiver, tmp_path, option):
+    balancer = Balancer("haproxy", tmp_path / "balancer", receiver.port, option)
+    try:
+        body, name = gzip_batch(lines=5000), batch_name("acme", "web")
+        client = wire.Connection(balancer.port, source=("127.0.0.77", 0))
+        with client:
+            assert client.request("POST", "/acme/web", proxy_headers(name, body), body).status == 200
+            assert client.request("GET", "/no/such/route").status == 405
+    finally:
+        balancer.close()
+    assert receiver.wait_stored(f"acme/web/{name}") == body
+    assert wait_until(lambda: receiver.logged("request refused"), "the refusal")[0]["peer"] == "127.0.0.77"
+    assert closed(receiver, "proxy_missing") == 0
 
 
 # Inherited sockets

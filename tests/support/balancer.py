@@ -43,7 +43,7 @@ defaults
     timeout server 30s
 listen receiver
     bind 127.0.0.1:{port}
-    server receiver 127.0.0.1:{upstream}
+    server receiver 127.0.0.1:{upstream} {options}
 """
 
 
@@ -54,9 +54,9 @@ def _free_port():
 
 
 class Balancer:
-    """kind: nginx-buffered, nginx-streamed or haproxy. Ends with close()."""
+    """kind: nginx-buffered, nginx-streamed or haproxy, which may have options for its line `server`. Ends with close()."""
 
-    def __init__(self, kind, root, upstream):
+    def __init__(self, kind, root, upstream, options=""):
         root.mkdir(parents=True, exist_ok=True)
         self.port = _free_port()
         program = "haproxy" if kind == "haproxy" else "nginx"
@@ -65,7 +65,8 @@ class Balancer:
         config = root / f"{program}.conf"
         buffering = "on" if kind == "nginx-buffered" else "off"
         template = _HAPROXY if kind == "haproxy" else _NGINX
-        config.write_text(template.format(root=root, port=self.port, upstream=upstream, buffering=buffering))
+        config.write_text(template.format(root=root, port=self.port, upstream=upstream, buffering=buffering,
+                                          options=options))
         command = [binary, "-db", "-f", config] if kind == "haproxy" else [binary, "-p", root, "-c", config]
         self.log = root / "log"
         with open(self.log, "wb") as log:

@@ -34,8 +34,8 @@ class Reply:
 class Connection:
     """One connection. `interim` collects 1xx replies, as status numbers, in the order in which they came."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=60.0):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=60.0, source=None):
+        self.socket = socket.create_connection((host, port), timeout=timeout, source_address=source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.interim = []

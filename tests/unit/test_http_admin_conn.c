@@ -54,7 +54,7 @@ static void limited_start(struct limited *limited, uint32_t limit, uint32_t life
     socklen_t size = sizeof at;
     limited->base = event_base_new();
     limited->http = evhttp_new(limited->base);
-    limited->conns = bfr_admin_conns_new(limited->base, limited->http, limit, lifetime_ms, NULL);
+    limited->conns = bfr_admin_conns_new(limited->base, limited->http, limit, lifetime_ms, NULL, NULL);
     struct evconnlistener *listener = evconnlistener_new_bind(limited->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 16,
                                                               (struct sockaddr *)&at, sizeof at);
     assert_non_null(listener);

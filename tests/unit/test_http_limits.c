@@ -221,12 +221,32 @@ static void test_an_old_connection_ends_behind_a_reply(void **state)
     close(fd);
 }
 
-static void test_an_old_idle_connection_is_closed(void **state)
+// Closing it when its age has come would race with the request that is on its way.
+static void test_an_old_idle_connection_is_served_once_more(void **state)
+{
+    struct edge *f = *state;
+    char byte;
+    int fd = client_connect(f->port);
+    struct timeval twice_its_age = {0, 600000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &twice_its_age, sizeof twice_its_age);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1); // still open
+    client_text(fd, "GET /health HTTP/1.1\r\nHost: r\r\n\r\n");
+    struct timeval long_enough = {20, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &long_enough, sizeof long_enough);
+    assert_true(edge_expect(fd, 200).closes);
+    assert_true(client_closed_orderly(fd));
+    edge_await_figure(f, CLOSED("age"), 1);
+    close(fd);
+}
+
+static void test_a_client_that_keeps_a_refused_connection_open_is_no_slow_reader(void **state)
 {
     struct edge *f = *state;
     int fd = client_connect(f->port);
-    assert_true(client_closed_orderly(fd));
-    edge_await_figure(f, CLOSED("age"), 1);
+    client_text(fd, "NO\r\n\r\n");
+    edge_expect(fd, 400);
+    edge_await_no_connection(f); // we end it in the end
+    assert_true(edge_figure(f, CLOSED("write_timeout")) == 0);
     close(fd);
 }
 
@@ -253,7 +273,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_address_has_so_many_connections_and_no_more, set_up_per_address,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_an_old_connection_ends_behind_a_reply, set_up_age, edge_tear_down),
-        cmocka_unit_test_setup_teardown(test_an_old_idle_connection_is_closed, set_up_age, edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_old_idle_connection_is_served_once_more, set_up_age, edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_client_that_keeps_a_refused_connection_open_is_no_slow_reader,
+                                        edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_chunk_announced_beyond_the_limit_is_refused_before_it_comes, edge_set_up,
                                         edge_tear_down),
     };
