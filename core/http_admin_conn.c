@@ -79,11 +79,18 @@ static void forget(struct conn *conn)
     set_listening(conns);
 }
 
+// Did the client prove that it has the same keys? SSL_is_init_finished would not tell: it is false after a later error too.
+static bool has_shaken_hands(const SSL *ssl)
+{
+    uint8_t first;
+    return SSL_get_peer_finished(ssl, &first, sizeof first) > 0;
+}
+
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
     struct conn *conn = arg;
     SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
-    if (ssl != NULL && !SSL_is_init_finished(ssl))
+    if (ssl != NULL && !has_shaken_hands(ssl))
         bfr_series_add(conn->conns->failed, 1);
     if (ssl != NULL && SSL_is_init_finished(ssl)) {
         ERR_clear_error(); // the last words, if the socket takes them at once
