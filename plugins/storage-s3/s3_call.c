@@ -11,7 +11,9 @@
 #define S3_PLACE_SIZE 512
 #define REPLY_MAX     65536
 #define TRIES_MAX     4 // a first one, and one for each thing that there is to learn
-#define SKEW_LEAST_S  30
+#define NS_PER_S      INT64_C(1000000000)
+#define DATE_MOST_S   INT64_C(7258118400) // 2200-01-01: a clock beyond that is no clock
+#define SKEW_LEAST_NS (30 * NS_PER_S)
 
 void bfr_s3_call_begin(struct s3_call *call, const char *method, const char *query, const uint8_t *payload,
                        const char *const *segments, size_t count)
@@ -67,8 +69,10 @@ static bool learn_region(struct s3_call *call, const struct s3_answer *answer)
 
     if (region == NULL || !bfr_s3_region_is_good(region))
         region = answer->error.region;
-    if (!bfr_s3_region_is_good(region) || strcmp(region, session->region) == 0)
+    if (!bfr_s3_region_is_good(region) || strcmp(region, call->region) == 0)
         return false;
+    if (strcmp(region, session->region) == 0)
+        return true; // another call has learnt it since
     if (bfr_s3_endpoint_make(options->endpoint, options->ssl, options->path_style, region, options->bucket_name, &moved,
                              NULL) != BFR_OK)
         return false;
@@ -79,6 +83,11 @@ static bool learn_region(struct s3_call *call, const struct s3_answer *answer)
     return true;
 }
 
+static bool is_close(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns - b_ns > -SKEW_LEAST_NS && a_ns - b_ns < SKEW_LEAST_NS;
+}
+
 static bool learn_clock(struct s3_call *call, const struct s3_answer *answer)
 {
     struct s3_session *session = call->session;
@@ -87,13 +96,17 @@ static bool learn_clock(struct s3_call *call, const struct s3_answer *answer)
 
     if (date == NULL || strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &utc) == NULL) // RFC 9110 section 5.6.7
         return false;
-    int64_t skew_ns = (int64_t)timegm(&utc) * 1000000000 - session->host->wall_ns(session->host);
-    int64_t change_s = (skew_ns - session->skew_ns) / 1000000000;
-    if (change_s > -SKEW_LEAST_S && change_s < SKEW_LEAST_S)
+    int64_t store_s = timegm(&utc);
+    if (store_s < 0 || store_s > DATE_MOST_S)
         return false;
+    int64_t skew_ns = store_s * NS_PER_S - session->host->wall_ns(session->host);
+    if (is_close(skew_ns, call->skew_ns))
+        return false;
+    if (is_close(skew_ns, session->skew_ns))
+        return true; // another call has learnt it since
     session->skew_ns = skew_ns;
     bfr_log(session->host, BFR_LOG_WARN, "the store's clock differs from this machine's; signing by the store's",
-            "seconds", bfr_num(skew_ns / 1000000000).text, NULL);
+            "seconds", bfr_num(skew_ns / NS_PER_S).text, NULL);
     return true;
 }
 
@@ -109,7 +122,7 @@ static bool learn(struct s3_call *call, const struct s3_answer *answer)
     case S3_ACTION_CREDENTIALS:
         return bfr_s3_credentials_refuse(call->session->credentials, call->access_key);
     case S3_ACTION_DENIED:
-        return bfr_s3_credentials_doubt(call->session->credentials, call->access_key);
+        return learn_region(call, answer) || bfr_s3_credentials_doubt(call->session->credentials, call->access_key);
     default:
         return false;
     }
@@ -123,7 +136,9 @@ static void read_refusal(struct s3_call *call, const struct bfr_http_reply *repl
     const char *code;
 
     bfr_s3_error_read(reply->body, reply->body_bytes, &answer->error);
-    answer->meaning = bfr_s3_meaning(reply->status, answer->error.code);
+    // The answer to a HEAD has no document, and keys that are over and a wrong region are 400 on AWS.
+    bool veiled = reply->status == 400 && strcmp(call->request.method, "HEAD") == 0;
+    answer->meaning = bfr_s3_meaning(veiled ? 403 : reply->status, answer->error.code);
     answer->uncertain = reply->status >= 500; // a proxy's 502 may hide a success
     place_of(call, place, sizeof place);
     code = answer->error.code[0] != '\0' ? answer->error.code : "without an error code";
@@ -176,6 +191,8 @@ static bool sign(struct s3_call *call, const struct s3_keys *keys)
     char time[S3_TIME_SIZE], authorization[S3_AUTHORIZATION_SIZE];
 
     call->sent_ns = session->host->wall_ns(session->host);
+    call->skew_ns = session->skew_ns;
+    snprintf(call->region, sizeof call->region, "%s", session->region);
     bfr_s3_sign_time(call->sent_ns + session->skew_ns, time);
     snprintf(call->access_key, sizeof call->access_key, "%s", keys->access_key);
     bfr_s3_request_add(request, "host", "%s", session->endpoint.host);

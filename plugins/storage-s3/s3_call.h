@@ -35,8 +35,11 @@ struct s3_call {
     bool has_body;
     bool once; // never repeated but by us
     uint32_t tries;
-    int64_t sent_ns;         // Unix time of this machine
-    char access_key[128];    // signed with
+    int64_t sent_ns; // Unix time of this machine
+    // What it was signed with: another call may have learnt better since then.
+    char access_key[128];
+    char region[S3_REGION_SIZE];
+    int64_t skew_ns;
     bool stopped;            // the client was stopped, or the call never began
     struct s3_answer answer; // under construction; too large for a stack that others share
     bool (*on_body)(void *arg, const uint8_t *data, size_t size);

@@ -11,6 +11,7 @@
 
 #include <openssl/evp.h>
 
+#include "s3_envelope.h"
 #include "s3_store.h"
 
 #define PAUSE_LEAST_NS UINT64_C(2000000000)
@@ -141,8 +142,9 @@ static void send_probe(struct s3_check *check, uint32_t step, const char *method
         check->call->body_bytes = probe_span.size;
         check->call->has_body = true;
         bfr_s3_request_add(&check->call->request, "content-type", "text/plain");
-        if (bfr_s3_check_conditions(check) != S3_CONDITIONS_REFUSED)
+        if (!check->plain)
             bfr_s3_request_add(&check->call->request, "if-none-match", "*");
+        bfr_s3_settings_add(&check->call->request, &check->store->options); // they need permissions, too
     }
     bfr_s3_call_send(check->call);
 }
@@ -186,7 +188,8 @@ static void on_bucket(struct s3_check *check, const struct s3_answer *answer)
 {
     if (answer->status == 404 && check->store->options.create_bucket)
         create_bucket(check);
-    else if (answer->ok || answer->status == 403) // looking at a bucket and putting into it are different permissions
+    else if (answer->ok || answer->status == 403 ||
+             answer->status == 400) // the put is another permission, and says why
         send_probe(check, CHECK_PUT, "PUT", true);
     else if (answer->status == 404)
         give_up(check, "the bucket does not exist: ", answer);
@@ -217,18 +220,18 @@ static void on_put(struct s3_check *check, const struct s3_answer *answer)
 {
     bool first = check->step == CHECK_PUT;
 
+    bool unknown = answer->meaning != NULL && answer->meaning->action == S3_ACTION_UNCONDITIONAL;
+
     if (is_refused_condition(answer)) { // also the first time: an earlier life left the object
         bfr_s3_check_set_conditions(check, S3_CONDITIONS_KEPT);
         send_probe(check, CHECK_READ, "HEAD", false);
-    } else if (answer->ok && first && bfr_s3_check_conditions(check) != S3_CONDITIONS_REFUSED) {
+    } else if (answer->ok && first && !check->plain) {
         send_probe(check, CHECK_PUT_AGAIN, "PUT", true);
     } else if (answer->ok) {
-        if (bfr_s3_check_conditions(check) != S3_CONDITIONS_REFUSED)
-            bfr_s3_check_set_conditions(check, S3_CONDITIONS_IGNORED);
+        bfr_s3_check_set_conditions(check, check->plain ? S3_CONDITIONS_REFUSED : S3_CONDITIONS_IGNORED);
         send_probe(check, CHECK_READ, "HEAD", false);
-    } else if (answer->meaning != NULL && answer->meaning->action == S3_ACTION_UNCONDITIONAL &&
-               bfr_s3_check_conditions(check) != S3_CONDITIONS_REFUSED) {
-        bfr_s3_check_set_conditions(check, S3_CONDITIONS_REFUSED);
+    } else if (unknown && !check->plain) { // the condition, or one of our settings?
+        check->plain = true;
         send_probe(check, CHECK_PUT, "PUT", true);
     } else {
         give_up(check, answer->status == 403 ? "missing permission s3:PutObject? " : "", answer);
@@ -285,6 +288,7 @@ void bfr_s3_check_go_on(struct s3_check *check)
     if (check->done || check->running || now(check) < check->not_before_ns)
         return;
     check->running = true;
+    check->plain = false;
     check->steps_left = STEPS;
     send_bucket(check);
 }

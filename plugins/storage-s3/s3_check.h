@@ -26,6 +26,7 @@ struct s3_check {
     uint32_t steps_left; // of the row of requests; a store that answers strangely must not keep us busy
     bool running;
     bool done;      // nothing is left to find out
+    bool plain;     // the probe is put without the condition
     char name[160]; // of the probe object
     char body[256]; // of the request that creates the bucket
     struct bfr_span span;
@@ -42,7 +43,7 @@ void bfr_s3_check_free(struct s3_check *check);
 
 // Find out what is not known yet, if it is time. Cheap when there is nothing to do. [client's thread]
 void bfr_s3_check_go_on(struct s3_check *check);
-// The bucket is missing: what was known is no longer. [client's thread]
+// The bucket is missing, or the store no longer takes what it took: what was known is to be found out again. [client's thread]
 void bfr_s3_check_forget(struct s3_check *check);
 // A put went well: whatever a check met, the bucket works. [client's thread]
 void bfr_s3_check_works(struct s3_check *check);

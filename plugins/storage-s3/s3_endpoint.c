@@ -13,7 +13,8 @@ bool bfr_s3_region_is_good(const char *region)
     size_t length = strlen(region);
 
     return length > 0 && length < S3_REGION_SIZE &&
-           strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-_") == length && region[0] != '-';
+           strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == length &&
+           region[0] != '-';
 }
 
 // A label of a host name under TLS: "a.b" would not be covered by the store's wildcard certificate.

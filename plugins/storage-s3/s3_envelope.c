@@ -146,3 +146,15 @@ void bfr_s3_envelope_add(struct s3_request *request, const struct bfr_delivery *
     if ((batch->flags & BFR_BATCH_COMPRESSED_HERE) != 0)
         add_hash(request, "source-sha256", batch->source_sha256);
 }
+
+void bfr_s3_settings_add(struct s3_request *request, const struct s3_options *options)
+{
+    if (options->storage_class[0] != '\0')
+        bfr_s3_request_add(request, "x-amz-storage-class", "%s", options->storage_class);
+    if (strcmp(options->sse, "none") != 0)
+        bfr_s3_request_add(request, "x-amz-server-side-encryption", "%s", options->sse);
+    if (options->kms_key_id[0] != '\0')
+        bfr_s3_request_add(request, "x-amz-server-side-encryption-aws-kms-key-id", "%s", options->kms_key_id);
+    if (options->tagging[0] != '\0')
+        bfr_s3_request_add(request, "x-amz-tagging", "%s", options->tagging);
+}

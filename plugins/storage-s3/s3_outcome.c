@@ -32,6 +32,8 @@ static const char clock_text[] = "set this machine's clock right";
 static const char damage_text[] = "the bytes changed on their way; check memory, network and proxies";
 static const char name_text[] = "the store cannot keep an object of this name";
 static const char settings_text[] = "check storage_class, sse, kms_key_id and tags";
+static const char header_text[] =
+    "the store does not know a header of the request; check storage_class, sse, kms_key_id and tags";
 static const char endpoint_text[] = "check endpoint, ssl and proxy: this does not answer like an S3 store";
 
 static const struct s3_meaning meanings[] = {
@@ -88,7 +90,7 @@ static const struct s3_meaning meanings[] = {
     OUTAGE("KMS.DisabledException", S3_ACTION_REPORT, settings_text),
     OUTAGE("KMS.KMSInvalidStateException", S3_ACTION_REPORT, settings_text),
     OUTAGE("KMS.ThrottlingException", S3_ACTION_REPORT, wait_text),
-    RETRY("NotImplemented", S3_ACTION_UNCONDITIONAL, "the store does not know a header of the request"),
+    OUTAGE("NotImplemented", S3_ACTION_UNCONDITIONAL, header_text),
 
     // The bytes.
     RETRY("XAmzContentSHA256Mismatch", S3_ACTION_DAMAGE, damage_text),
@@ -123,7 +125,7 @@ static const struct s3_meaning meanings[] = {
               "lower webhook.max_payload_size to what the store or its proxy takes"),
     BY_STATUS(414, BFR_REJECT, 0, S3_ACTION_REPORT, name_text),
     BY_STATUS(429, BFR_RETRY, BFR_OUTAGE, S3_ACTION_REPORT, wait_text),
-    BY_STATUS(501, BFR_RETRY, 0, S3_ACTION_UNCONDITIONAL, "the store does not know a header of the request"),
+    BY_STATUS(501, BFR_RETRY, BFR_OUTAGE, S3_ACTION_UNCONDITIONAL, header_text),
     BY_STATUS(0, BFR_RETRY, 0, S3_ACTION_REPORT, "look the code up in the store's documentation"),
 };
 

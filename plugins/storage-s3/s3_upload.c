@@ -13,6 +13,7 @@
 
 static const uint64_t retry_after_max_s = 3600;
 
+static void begin(struct s3_upload *upload);
 static void send_put(struct s3_upload *upload);
 static void on_answer(void *arg, const struct s3_answer *answer);
 
@@ -54,7 +55,7 @@ static void report(struct s3_upload *upload, const struct s3_answer *answer)
                                         .retry_after_ms = retry_after_ms(answer),
                                         .text = answer->why.text};
 
-    if (meaning != NULL && meaning->action == S3_ACTION_BUCKET)
+    if (meaning != NULL && (meaning->action == S3_ACTION_BUCKET || meaning->action == S3_ACTION_UNCONDITIONAL))
         bfr_s3_check_forget(&upload->store->check);
     EVP_MD_CTX_free(upload->hash);
     upload->hash = NULL;
@@ -256,14 +257,16 @@ static void damaged(struct s3_upload *upload, const struct s3_answer *answer)
     complete(upload, BFR_REJECT, 0, BFR_REASON_DAMAGED, why.text);
 }
 
+// Some header is not known to the store. Where the check of the bucket has not found out yet whether the condition is, this
+// put tries without; where it has, it is another one.
 static void unconditional(struct s3_upload *upload, const struct s3_answer *answer)
 {
-    if (!upload->conditional) {
+    if (!upload->conditional || bfr_s3_check_conditions(&upload->store->check) != S3_CONDITIONS_UNKNOWN) {
         report(upload, answer);
         return;
     }
-    bfr_s3_check_set_conditions(&upload->store->check, S3_CONDITIONS_REFUSED);
-    bfr_s3_upload_begin(upload);
+    upload->plain = true;
+    begin(upload);
 }
 
 static void on_put(struct s3_upload *upload, const struct s3_answer *answer)
@@ -305,18 +308,6 @@ static void on_answer(void *arg, const struct s3_answer *answer)
 
 // --- sending
 
-static void add_settings(struct s3_request *request, const struct s3_options *options)
-{
-    if (options->storage_class[0] != '\0')
-        bfr_s3_request_add(request, "x-amz-storage-class", "%s", options->storage_class);
-    if (strcmp(options->sse, "none") != 0)
-        bfr_s3_request_add(request, "x-amz-server-side-encryption", "%s", options->sse);
-    if (options->kms_key_id[0] != '\0')
-        bfr_s3_request_add(request, "x-amz-server-side-encryption-aws-kms-key-id", "%s", options->kms_key_id);
-    if (options->tagging[0] != '\0')
-        bfr_s3_request_add(request, "x-amz-tagging", "%s", options->tagging);
-}
-
 static void send_put(struct s3_upload *upload)
 {
     const struct bfr_batch *batch = upload->delivery->batch;
@@ -331,15 +322,15 @@ static void send_put(struct s3_upload *upload)
     bfr_s3_request_add(&call->request, "content-type", "application/gzip");
     uint32_t conditions = bfr_s3_check_conditions(&upload->store->check);
     call->once = conditions != S3_CONDITIONS_KEPT;
-    upload->conditional = conditions != S3_CONDITIONS_REFUSED;
+    upload->conditional = !upload->plain && conditions != S3_CONDITIONS_REFUSED;
     if (upload->conditional)
         bfr_s3_request_add(&call->request, "if-none-match", "*");
-    add_settings(&call->request, call->session->options);
+    bfr_s3_settings_add(&call->request, call->session->options);
     bfr_s3_envelope_add(&call->request, upload->delivery, host->wall_ns(host) + call->session->skew_ns);
     bfr_s3_call_send(call);
 }
 
-void bfr_s3_upload_begin(struct s3_upload *upload)
+static void begin(struct s3_upload *upload)
 {
     bool kept = bfr_s3_check_conditions(&upload->store->check) == S3_CONDITIONS_KEPT;
 
@@ -347,4 +338,10 @@ void bfr_s3_upload_begin(struct s3_upload *upload)
         send_head(upload, S3_STEP_LOOK);
     else
         send_put(upload);
+}
+
+void bfr_s3_upload_begin(struct s3_upload *upload)
+{
+    upload->plain = false;
+    begin(upload);
 }

@@ -23,7 +23,8 @@ struct s3_upload {
     struct s3_store *store;
     const struct bfr_delivery *delivery;
     uint32_t step;
-    bool conditional; // this put was sent with If-None-Match
+    bool plain;       // the store did not take this put with a condition
+    bool conditional; // it was sent with one, If-None-Match
     EVP_MD_CTX *hash; // while reading
     uint64_t read_bytes;
     struct s3_call call;

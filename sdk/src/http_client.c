@@ -48,8 +48,30 @@ static bool copy_text(const char **text)
     return *text != NULL;
 }
 
+// libcurl would find out at the first request, and say so with the whole URL, password and all. Never in our texts.
+static bool proxy_is_good(const char *proxy)
+{
+    CURLU *parsed = curl_url();
+    char *scheme = NULL;
+    bool ok = parsed != NULL &&
+              curl_url_set(parsed, CURLUPART_URL, proxy, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+
+    curl_free(scheme);
+    curl_url_cleanup(parsed);
+    return ok;
+}
+
 struct bfr_http *bfr_http_new(const struct bfr_http_settings *settings, struct bfr_err *err)
 {
+    if (settings->proxy != NULL && settings->proxy[0] != '\0' && !proxy_is_good(settings->proxy)) {
+        (void)bfr_err_set(err, BFR_EINVAL,
+                          "proxy is no URL of an HTTP proxy; write it as http://host:port or "
+                          "http://user:password@host:port, with the characters @ : / ? # %% in a password as %%40 %%3A "
+                          "%%2F %%3F %%23 %%25");
+        return NULL;
+    }
     struct bfr_http *http = calloc(1, sizeof *http);
 
     if (http == NULL)

@@ -100,13 +100,19 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg)
     return 0;
 }
 
-// A head that does not fit is cut: what is looked for stands early, and a header that is missing is handled.
+// A head that does not fit is cut: what is looked for stands early, and a header that is missing is handled. One without end
+// ends here: libcurl would keep each line of it.
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
     struct bfr_http_transfer *transfer = arg;
     size_t length = size * count;
     size_t kept = length;
 
+    transfer->line_bytes += length;
+    if (transfer->line_bytes > BFR_HTTP_LINES_MAX) {
+        transfer->too_large = true;
+        return 0;
+    }
     if (length >= 5 && memcmp(data, "HTTP/", 5) == 0)
         transfer->head_bytes = 0; // after a 100 comes the real one
     while (kept > 0 && (data[kept - 1] == '\r' || data[kept - 1] == '\n'))
@@ -241,6 +247,8 @@ static bool set_way(CURL *easy, const struct bfr_http_settings *settings, const 
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // A name that is still being looked up when its transfer ends must not hold the thread, with all other transfers.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     if (request->body_bytes > CURL_MAX_WRITE_SIZE)
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
@@ -295,7 +303,7 @@ void bfr_http_transfer_reset(struct bfr_http_transfer *transfer)
     transfer->moved = 0;
     transfer->stalled = transfer->too_large = false;
     transfer->body_bytes_in = 0;
-    transfer->head_bytes = 0;
+    transfer->head_bytes = transfer->line_bytes = 0;
 }
 
 // What libcurl's codes mean for the far end: could it have seen the request? Everything else may have reached it; an answer
@@ -348,6 +356,8 @@ void bfr_http_transfer_end(struct bfr_http_transfer *transfer, CURLcode code, bo
         reply.status = (uint32_t)status;
     } else if (transfer->stalled) {
         reply.text = "no byte came or went for the stall timeout";
+    } else if (transfer->too_large) {
+        reply.text = "the reply is longer than can be right";
     } else if (!stopped) {
         reply.text = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
     }

@@ -10,6 +10,8 @@
 #include <bfr/http.h>
 
 #define BFR_HTTP_HEADERS_MAX 16384 // bytes of the reply's head that are kept
+#define BFR_HTTP_LINES_MAX                                                                                             \
+    262144 // and that are read: with interim replies and trailers, of which libcurl takes any number
 
 struct bfr_http_transfer {
     struct bfr_http_transfer *next; // in the list that it is in: free, submitted, open
@@ -40,6 +42,7 @@ struct bfr_http_transfer {
     uint8_t *body;
     size_t body_bytes_in;
     size_t body_room;
+    size_t line_bytes; // of heads and trailers so far
     size_t head_bytes;
     char head[BFR_HTTP_HEADERS_MAX]; // "name: value" strings one after the other, each ended by NUL; the last reply's
 };

@@ -3,6 +3,7 @@
 only a store that is somebody else's would give. Each time: one right object for each batch, or a hold with its reason."""
 import datetime
 import email.utils
+import threading
 import time
 
 import pytest
@@ -160,6 +161,64 @@ def test_the_region_that_the_store_names_is_used(s3_receiver, proxy, bucket):
     assert 1 <= proxy.hits <= 2, "learnt once"
     line = receiver.logged("the bucket is in another region; set region to it")
     assert len(line) == 1 and line[0]["actual"] == "eu-central-1"
+
+
+@pytest.mark.store("ceph")
+def test_what_one_put_learns_helps_those_beside_it(s3_receiver, proxy, bucket):
+    """Three are under way with the wrong region; when one has learnt the right one, the others are no outage."""
+    receiver = s3_receiver({"retry": QUICK_RETRY}, through=proxy)
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    before = {}
+    for count in range(1, 11):  # so many at once are allowed by and by
+        before.update(post(receiver))
+        receiver.wait_batches("stored", count)
+    together = threading.Barrier(3, timeout=60)
+    wrong = faulty_proxy.error(400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>")
+
+    def answer_together(connection, head):
+        together.wait()
+        wrong(connection, head)
+
+    proxy.fault(answer_together, pattern=rb"(?s)PUT /[^/]+/acme/.*/us-east-1/s3/aws4_request", times=1000)
+    expected = {**post(receiver), **post(receiver), **post(receiver)}
+    receiver.wait_batches("stored", 13)
+    assert bucket.objects() == {**before, **expected} and proxy.hits == 3
+    assert not receiver.logged("sink is reachable again") and reason(receiver) == ""
+
+
+def test_keys_that_are_over_are_no_fault_of_what_waits_from_before(make_receiver, s3_store, bucket, proxy, tmp_path):
+    """After a start each old batch is looked at first, and AWS answers a HEAD with such keys by a bare 400."""
+    stage = s3_store.stage(bucket, endpoint=proxy.endpoint)
+    receiver = make_receiver({"retry": {**QUICK_RETRY, "attempts": 2}, "ack": "disk"}, pipeline=[
+        {"plugin": "auth", "mode": "open"}, {"plugin": "disk", "directory": str(tmp_path / "spool")}, stage])
+    proxy.fault(faulty_proxy.answer(400), pattern=rb"HEAD /", times=100000)
+    proxy.fault(faulty_proxy.error(400, "ExpiredToken"), pattern=rb"PUT /", times=100000)
+    receiver.start()
+    expected = {**post(receiver), **post(receiver)}
+    wait_until(lambda: "ExpiredToken" in reason(receiver), "the cause in health")
+    receiver.kill()
+    looks = len(proxy.requests("HEAD", "/acme/"))
+    receiver.start()
+    wait_until(lambda: len(proxy.requests("HEAD", "/acme/")) >= looks + 10, "many looks")
+    assert receiver.scrape().batches("held") == 2 and receiver.scrape().batches("buried") == 0
+    wait_until(lambda: "ExpiredToken" in reason(receiver) or "400" in reason(receiver), "the cause in health")
+    proxy.heal()
+    receiver.wait_batches("stored", 2).check_conservation()
+    assert bucket.objects() == expected and retry_counts(bucket) == {"0"}
+
+
+def test_a_setting_that_the_store_does_not_know_is_no_fault_of_the_batch_or_of_the_condition(s3_receiver, proxy, bucket):
+    """As MinIO without a key service says of encryption."""
+    proxy.fault(faulty_proxy.error(501, "NotImplemented"), pattern=rb"(?si)PUT /.*server-side-encryption", times=100000)
+    receiver = s3_receiver({"retry": {**QUICK_RETRY, "attempts": 2}}, through=proxy, sse="AES256")
+    post(receiver)
+    post(receiver)
+    wait_until(lambda: len(proxy.requests("PUT", "/acme/")) >= 10, "many puts")
+    wait_until(lambda: "check storage_class, sse" in reason(receiver), "the cause in health")
+    assert receiver.scrape().batches("held") == 2 and receiver.scrape().batches("buried") == 0
+    assert not any("If-None-Match" in line.get("msg", "") for line in receiver.log_lines())
+    assert bucket.objects() == {}
+    receiver.kill()
 
 
 def test_a_wrong_clock_is_corrected_by_the_stores(s3_receiver, proxy, bucket):

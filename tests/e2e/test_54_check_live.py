@@ -49,6 +49,7 @@ def test_a_store_that_can_be_used_is_good(check, s3_store, bucket, tmp_path):
     ({"access_key": "NOBODY"}, "InvalidAccessKeyId"),
     ({"secret_key": "wrong" * 8}, "SignatureDoesNotMatch"),
     ({"bucket_name": "there-is-no-such-bucket"}, "bucket does not exist"),
+    ({"sse": "aws:kms", "kms_key_id": "no-such-key"}, "no-such-key"),
 ])
 def test_what_the_store_refuses_is_said(check, s3_store, bucket, changes, word):
     result = check(s3_store.stage(bucket, **changes))

@@ -73,6 +73,7 @@ static void test_a_region_is_what_can_stand_in_a_host_name(void **state)
 {
     (void)state;
     assert_true(bfr_s3_region_is_good("eu-central-1"));
+    assert_true(bfr_s3_region_is_good("RegionOne")); // OpenStack's
     assert_false(bfr_s3_region_is_good(""));
     assert_false(bfr_s3_region_is_good("evil.example.com/"));
     assert_false(bfr_s3_region_is_good("-x"));

@@ -53,7 +53,7 @@ static void test_what_can_be_learnt_from_has_its_action(void **state)
     check(400, "ExpiredToken", BFR_RETRY, BFR_OUTAGE, S3_ACTION_CREDENTIALS);
     check(403, "InvalidAccessKeyId", BFR_RETRY, BFR_OUTAGE, S3_ACTION_CREDENTIALS);
     check(404, "NoSuchBucket", BFR_RETRY, BFR_OUTAGE, S3_ACTION_BUCKET);
-    check(501, "NotImplemented", BFR_RETRY, 0, S3_ACTION_UNCONDITIONAL);
+    check(501, "NotImplemented", BFR_RETRY, BFR_OUTAGE, S3_ACTION_UNCONDITIONAL);
     check(400, "XAmzContentSHA256Mismatch", BFR_RETRY, 0, S3_ACTION_DAMAGE);
     check(400, "BadDigest", BFR_RETRY, 0, S3_ACTION_DAMAGE);
 }

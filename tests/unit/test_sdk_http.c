@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -75,7 +77,7 @@ static void *serve(void *arg)
             if (server->close_first && server->connections == 1 && server->requests == 2)
                 break;
             if (server->reply != NULL)
-                (void)!write(fd, server->reply, strlen(server->reply));
+                (void)!send(fd, server->reply, strlen(server->reply), MSG_NOSIGNAL);
         }
         close(fd);
     }
@@ -271,6 +273,135 @@ static void test_a_reply_longer_than_allowed_is_cut_off(void **state)
     server_stop(&server);
 }
 
+// A reply whose headers fill `head` before anything else is said.
+static char *long_reply(const char *start, const char *line, size_t size)
+{
+    char *text = malloc(size + 200);
+    size_t used;
+
+    assert_non_null(text);
+    used = (size_t)sprintf(text, "%s", start);
+    for (size_t length = strlen(line); used < size; used += length)
+        memcpy(text + used, line, length + 1);
+    strcpy(text + used, "\r\n");
+    return text;
+}
+
+// libcurl keeps each line; so the head, what comes before it and what comes behind the body must all have an end.
+static void test_headers_without_end_are_cut_off(void **state)
+{
+    static const char *const starts[][2] = {
+        {"HTTP/1.1 200 ok\r\nContent-Length: 0\r\n", "X-More: more\r\n"},
+        {"HTTP/1.1 200 ok\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-More: more\r\n"},
+        {"HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"},
+    };
+    struct bfr_http *http = client();
+    (void)state;
+
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        char *reply = long_reply(starts[i][0], starts[i][1], 400000);
+        struct server server = {.reply = reply};
+        server_start(&server);
+        struct call call = call_of(server.port, "/");
+        perform(http, &call);
+        assert_int_equal(call.end, BFR_HTTP_TOO_LARGE);
+        assert_string_equal(call.text, "the reply is longer than can be right");
+        server_stop(&server);
+        free(reply);
+    }
+    bfr_http_free(http);
+}
+
+static void test_a_proxy_that_is_none_is_refused_without_showing_its_password(void **state)
+{
+    static const char *const bad[] = {"http://me:s3cr3t@proxy:99999", "http://me:s3cr3t@pro xy",
+                                      "gopher://me:s3cr3t@proxy",     "http://me:s3/cr3t@proxy:3128",
+                                      "http://me:s3cr3t@[::1",        "socks5://me:s3cr3t@proxy"};
+    static const char *const good[] = {"", "proxy:3128", "http://proxy", "https://me:s3%2Fcr3t@proxy:3128"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct bfr_err err = {.size = sizeof err};
+        assert_null(bfr_http_new(&(struct bfr_http_settings){.proxy = bad[i], .max_connections = 1}, &err));
+        assert_non_null(strstr(err.text, "write it as"));
+        assert_null(strstr(err.text, "s3"));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct bfr_err err = {.size = sizeof err};
+        struct bfr_http *http = bfr_http_new(&(struct bfr_http_settings){.proxy = good[i], .max_connections = 1}, &err);
+        assert_non_null(http);
+        bfr_http_free(http);
+    }
+}
+
+// The name "stuck.test" is looked up until the test lets go of it. All other names take their usual way.
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t news;
+    unsigned asked;
+    bool let_go;
+    unsigned over;
+} stuck = {.mutex = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *service,
+                                                       const struct addrinfo *hints, struct addrinfo **out)
+{
+    if (name == NULL || strcmp(name, "stuck.test") != 0) {
+        int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+        *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+        return next(name, service, hints, out);
+    }
+    pthread_mutex_lock(&stuck.mutex);
+    stuck.asked++;
+    pthread_cond_broadcast(&stuck.news);
+    while (!stuck.let_go)
+        pthread_cond_wait(&stuck.news, &stuck.mutex);
+    stuck.over++;
+    pthread_cond_broadcast(&stuck.news);
+    pthread_mutex_unlock(&stuck.mutex);
+    return EAI_AGAIN;
+}
+
+static void await_stuck(const unsigned *counter, unsigned value)
+{
+    pthread_mutex_lock(&stuck.mutex);
+    while (*counter < value)
+        pthread_cond_wait(&stuck.news, &stuck.mutex);
+    pthread_mutex_unlock(&stuck.mutex);
+}
+
+// Were the thread to wait for the resolver, this would never end.
+static void test_a_name_that_is_looked_up_for_ever_holds_up_nobody(void **state)
+{
+    struct server server = {.reply = "HTTP/1.1 200 ok\r\nContent-Length: 0\r\n\r\n"};
+    struct bfr_http *http = client();
+    (void)state;
+
+    server_start(&server);
+    struct call late = call_of(1, "/");
+    snprintf(late.url, sizeof late.url, "http://stuck.test/");
+    late.request.connect_timeout_ms = 100;
+    perform(http, &late);
+    assert_int_equal(late.end, BFR_HTTP_UNSENT);
+    struct call call = call_of(server.port, "/");
+    perform(http, &call);
+    assert_int_equal(call.end, BFR_HTTP_REPLIED);
+
+    late.request.connect_timeout_ms = 0;
+    late.done = false;
+    assert_int_equal(bfr_http_submit(http, &late.request), BFR_OK);
+    await_stuck(&stuck.asked, 2);
+    bfr_http_stop(http);
+    assert_int_equal(late.end, BFR_HTTP_STOPPED);
+    bfr_http_free(http);
+    server_stop(&server);
+    pthread_mutex_lock(&stuck.mutex);
+    stuck.let_go = true;
+    pthread_cond_broadcast(&stuck.news);
+    pthread_mutex_unlock(&stuck.mutex);
+    await_stuck(&stuck.over, 2);
+}
+
 static void test_each_end_tells_whether_the_far_end_may_have_acted(void **state)
 {
     struct server strange = {.reply = "garbage\r\n\r\n"};
@@ -395,6 +526,9 @@ int main(void)
         cmocka_unit_test(test_a_body_goes_out_from_its_spans_on_a_kept_connection),
         cmocka_unit_test(test_a_request_that_finds_its_connection_closed_is_repeated_unless_told),
         cmocka_unit_test(test_a_reply_longer_than_allowed_is_cut_off),
+        cmocka_unit_test(test_headers_without_end_are_cut_off),
+        cmocka_unit_test(test_a_proxy_that_is_none_is_refused_without_showing_its_password),
+        cmocka_unit_test(test_a_name_that_is_looked_up_for_ever_holds_up_nobody),
         cmocka_unit_test(test_each_end_tells_whether_the_far_end_may_have_acted),
         cmocka_unit_test(test_what_is_no_url_is_refused_at_once),
         cmocka_unit_test(test_a_stop_ends_every_request_once_and_refuses_more),

@@ -31,7 +31,7 @@ struct bfr_http_settings {
     const char *name;         /* of the thread; at most 15 bytes */
     const char *user_agent;   /* NULL: none is sent */
     const char *ca_file;      /* certificates to trust (PEM) instead of the system's; NULL or "": the system's */
-    const char *proxy;        /* URL of a proxy; NULL or "": none */
+    const char *proxy;        /* URL of a proxy, http or https; NULL or "": none */
     uint32_t max_connections; /* kept open while idle; at least 1 */
 
     /* Called on the client's thread, soon after bfr_http_wake; any number of wakes may become one call. May be NULL. */
@@ -45,7 +45,7 @@ enum bfr_http_end {
     BFR_HTTP_UNSENT = 2,    /* name, connection or TLS failed: the far end has seen nothing of the request */
     BFR_HTTP_BROKEN = 3,    /* the connection ended, or what came was no HTTP; the far end may have acted */
     BFR_HTTP_TIMED_OUT = 4, /* one of the timeouts passed; the far end may have acted */
-    BFR_HTTP_TOO_LARGE = 5, /* the reply's body was longer than `reply_max` */
+    BFR_HTTP_TOO_LARGE = 5, /* the reply's body was longer than `reply_max`, or its headers without end */
     BFR_HTTP_STOPPED = 6    /* the client was stopped; the far end may have acted */
 };
 
@@ -87,7 +87,7 @@ struct bfr_http_reply {
     const void *headers;
 };
 
-/* Copies the settings. NULL with err->text when memory is short. [main, create] */
+/* Copies the settings. NULL with err->text when memory is short or the proxy is no URL of one. [main, create] */
 struct bfr_http *bfr_http_new(const struct bfr_http_settings *settings, struct bfr_err *err);
 
 /* Start the thread: named, all signals blocked. [main] */
