@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
+#include "cli_dlq_api.h"
 #include "cli_tools.h"
 
 static bool has_option(const struct bfr_cli *cli, const char *name)
@@ -18,11 +18,18 @@ static bool has_option(const struct bfr_cli *cli, const char *name)
     return false;
 }
 
+static int print_help(struct bfr_cli *cli)
+{
+    int code = bfr_cli_tool_run(cli);
+    puts(
+        "Without --dir the dead letters of a running daemon are meant: --api URL says where its API is (default: where "
+        "the\nconfiguration has it), RECEIVER_ADMIN_TOKEN is the token.");
+    return code;
+}
+
 int bfr_cli_dlq_run(struct bfr_cli *cli)
 {
-    if (has_option(cli, "--dir") || has_option(cli, "--help"))
-        return bfr_cli_tool_run(cli);
-    fprintf(stderr, "bytefreezer-receiver: 'dlq' needs --dir DIR, the directory of a stopped daemon's disk queue; see "
-                    "'bytefreezer-receiver dlq --help'\n");
-    return BFR_EXIT_USAGE;
+    if (has_option(cli, "--help"))
+        return print_help(cli);
+    return has_option(cli, "--dir") ? bfr_cli_tool_run(cli) : bfr_cli_dlq_api_run(cli);
 }

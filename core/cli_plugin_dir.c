@@ -8,35 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_file.h"
+#include "cli_settings.h"
 #include "plugin_loader.h"
-
-// The configuration that `run` would use, or, where there is none, one without a word in it: the environment is heard all
-// the same. NULL after a report.
-static struct bfr_config *read_config(const struct bfr_cli *cli)
-{
-    struct bfr_diag *diag = bfr_diag_new(), *absence = bfr_diag_new();
-    struct bfr_arena arena = {0};
-    struct bfr_config *config = NULL;
-    if (diag == NULL || absence == NULL)
-        goto out;
-    const char *path = bfr_config_find(&arena, cli->config_path, cli->flags.environment);
-    if (path == NULL) {
-        config = bfr_config_parse("environment", "", &cli->flags, absence);
-        goto out;
-    }
-    config = bfr_config_read(path, &cli->flags, diag);
-    if (config != NULL && bfr_diag_errors(diag) > 0) {
-        bfr_diag_print(diag, stderr);
-        bfr_config_free(config);
-        config = NULL;
-    }
-out:
-    bfr_arena_free(&arena);
-    bfr_diag_free(absence);
-    bfr_diag_free(diag);
-    return config;
-}
 
 bool bfr_plugin_dir_find(const struct bfr_cli *cli, char *out, size_t size)
 {
@@ -44,7 +17,7 @@ bool bfr_plugin_dir_find(const struct bfr_cli *cli, char *out, size_t size)
         snprintf(out, size, "%s", cli->flags.plugin_dir);
         return true;
     }
-    struct bfr_config *config = read_config(cli);
+    struct bfr_config *config = bfr_cli_settings_read(cli);
     if (config == NULL)
         return false;
     snprintf(out, size, "%s", bfr_config_settings(config)->plugin_dir);

@@ -20,6 +20,7 @@
 #include "http_admin_conn.h"
 #include "http_activation.h"
 #include "http_admin_state.h"
+#include "http_admin_work.h"
 #include "http_socket.h"
 #include "http_tls_context.h"
 #include "log.h"
@@ -201,7 +202,9 @@ static uint32_t set_up(struct bfr_http_admin *admin, struct bfr_err *err)
             bfr_admin_conns_new(admin->base, admin->http, CONNECTIONS_MAX, TIMEOUT_S * 1000, admin->tls, failed);
     if (admin->conns != NULL && set_up_metrics(admin))
         admin->wake = event_new(admin->base, admin->wake_fd, EV_READ, on_wake, admin->base);
-    if (admin->wake == NULL || event_add(admin->wake, NULL) != 0)
+    if (admin->wake != NULL)
+        admin->work = bfr_admin_work_new(admin);
+    if (admin->work == NULL || event_add(admin->wake, NULL) != 0)
         return bfr_err_set(err, BFR_ENOMEM, "API: out of memory");
     return BFR_OK;
 }
@@ -228,6 +231,9 @@ uint32_t bfr_http_admin_new(const struct bfr_admin_setup *setup, struct bfr_http
 
 uint32_t bfr_http_admin_start(struct bfr_http_admin *admin, struct bfr_err *err)
 {
+    uint32_t status = bfr_admin_work_start(admin->work, err);
+    if (status != BFR_OK)
+        return status;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all,
@@ -268,6 +274,8 @@ void bfr_http_admin_stop(struct bfr_http_admin *admin)
     bfr_must(eventfd_write(admin->wake_fd, 1) == 0);
     pthread_join(admin->thread, NULL);
     admin->running = false;
+    bfr_admin_work_free(admin->work); // what waits for it is answered by the end of its connection
+    admin->work = NULL;
 }
 
 void bfr_http_admin_free(struct bfr_http_admin *admin)
@@ -275,6 +283,7 @@ void bfr_http_admin_free(struct bfr_http_admin *admin)
     if (admin == NULL)
         return;
     bfr_http_admin_stop(admin);
+    bfr_admin_work_free(admin->work);
     if (admin->conns != NULL)
         bfr_admin_conns_close(admin->conns);
     if (admin->metrics_conns != NULL)

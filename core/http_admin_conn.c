@@ -236,10 +236,24 @@ int bfr_admin_conns_listener(struct bfr_admin_conns *conns, struct evconnlistene
     return 0;
 }
 
+static struct conn *find_conn(struct bfr_admin_conns *conns, const struct evhttp_connection *connection)
+{
+    struct conn *conn = conns->first;
+    while (conn != NULL && (connection == NULL || conn->connection != connection))
+        conn = conn->next;
+    return conn;
+}
+
 void bfr_admin_conns_renew(struct bfr_admin_conns *conns, struct evhttp_connection *connection)
 {
-    for (struct conn *conn = conns->first; conn != NULL; conn = conn->next) {
-        if (conn->connection == connection)
-            evtimer_add(conn->deadline, &conns->lifetime);
-    }
+    struct conn *conn = find_conn(conns, connection);
+    if (conn != NULL)
+        evtimer_add(conn->deadline, &conns->lifetime);
+}
+
+void bfr_admin_conns_hold(struct bfr_admin_conns *conns, struct evhttp_connection *connection)
+{
+    struct conn *conn = find_conn(conns, connection);
+    if (conn != NULL)
+        evtimer_del(conn->deadline);
 }

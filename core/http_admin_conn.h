@@ -32,4 +32,8 @@ int bfr_admin_conns_listener(struct bfr_admin_conns *conns, struct evconnlistene
 // This connection has sent a request: its time begins anew.
 void bfr_admin_conns_renew(struct bfr_admin_conns *conns, struct evhttp_connection *connection);
 
+// Its request is being worked on: it has all the time until it is renewed. evhttp does not read it meanwhile, so whether
+// the client is still there shows when the reply is sent.
+void bfr_admin_conns_hold(struct bfr_admin_conns *conns, struct evhttp_connection *connection);
+
 #endif

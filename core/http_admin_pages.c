@@ -7,9 +7,9 @@
 #include "plugin_loader.h"
 
 // That it is answered says all there is to say.
-void bfr_admin_page_livez(struct bfr_http_admin *admin, struct evhttp_request *request)
+void bfr_admin_page_livez(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
-    (void)admin;
+    (void)admin, (void)parameter;
     bfr_admin_reply_text(request, 200, "ok");
 }
 
@@ -19,8 +19,9 @@ static bool is_ready(struct bfr_http_admin *admin, const char **out_reason)
     return *out_reason == NULL && bfr_pipeline_ready(admin->setup.pipeline, out_reason);
 }
 
-void bfr_admin_page_readyz(struct bfr_http_admin *admin, struct evhttp_request *request)
+void bfr_admin_page_readyz(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
+    (void)parameter;
     const char *reason = NULL;
     if (is_ready(admin, &reason))
         bfr_admin_reply_text(request, 200, "ready");
@@ -45,20 +46,12 @@ struct health {
     bool all_ok;
 };
 
-// Reasons come from plugins and may hold bytes that are not UTF-8; json_string refuses those, and a health page must
-// not fail for it.
-static json_t *reason_text(const char *reason)
-{
-    json_t *text = json_string(reason);
-    return text != NULL ? text : json_string("the stage gave a reason that is not valid UTF-8");
-}
-
 static bool add_stage(void *arg, const struct bfr_stage_status *stage)
 {
     struct health *health = arg;
     json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", stage->stage, "plugin", stage->plugin, "kind",
                               bfr_kind_name(stage->kind), "status", health_name(stage->state), "reason",
-                              reason_text(stage->reason));
+                              bfr_admin_text(stage->reason));
     if (stage->state != BFR_HEALTH_OK)
         health->all_ok = false;
     return json_array_append_new(health->stages, entry) == 0;
@@ -66,8 +59,9 @@ static bool add_stage(void *arg, const struct bfr_stage_status *stage)
 
 // The first four fields are those of the previous product, in its order; there is no directory of tenants, hence the
 // fixed figures. 200 even when degraded: orchestrators restart what answers otherwise, and that would not help.
-void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *request)
+void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
+    (void)parameter;
     struct health health = {.stages = json_array(), .all_ok = true};
     admin->setup.stages(admin->setup.stages_arg, add_stage, &health);
     const char *reason = NULL;
@@ -81,8 +75,9 @@ void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *
                                    ready ? "" : reason, "stages", health.stages));
 }
 
-void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request)
+void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
+    (void)parameter;
     size_t size = 0;
     char *page = bfr_metrics_render(admin->setup.metrics, &size);
     bfr_admin_reply_body(request, 200, "text/plain; version=0.0.4; charset=utf-8", page, size);

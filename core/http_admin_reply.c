@@ -10,6 +10,8 @@
 #include <event2/buffer.h>
 #include <event2/keyvalq_struct.h>
 
+#include "utf8.h"
+
 static void add_header(struct evhttp_request *request, const char *name, const char *value)
 {
     evhttp_add_header(evhttp_request_get_output_headers(request), name, value);
@@ -50,8 +52,12 @@ static const char *reason_phrase(int status)
         int status;
         const char *phrase;
     } phrases[] = {{200, "OK"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
                    {404, "Not Found"},
                    {405, "Method Not Allowed"},
+                   {415, "Unsupported Media Type"},
                    {500, "Internal Server Error"},
                    {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
@@ -96,7 +102,29 @@ void bfr_admin_reply_json(struct evhttp_request *request, int status, json_t *js
     bfr_admin_reply_body(request, status, "application/json", text, text != NULL ? strlen(text) : 0);
 }
 
+// json_string refuses what is not UTF-8; a reply must not fail for what a plugin said or a client sent.
+json_t *bfr_admin_text(const char *text)
+{
+    json_t *value = json_string(text);
+    char *clean = value == NULL ? malloc(strlen(text) * strlen(BFR_UTF8_REPLACEMENT) + 1) : NULL;
+    if (clean == NULL)
+        return value;
+    char *end = clean;
+    while (*text != '\0') {
+        uint32_t code;
+        size_t size = bfr_utf8_read(text, &code);
+        end = mempcpy(end, size == 0 ? BFR_UTF8_REPLACEMENT : text, size == 0 ? strlen(BFR_UTF8_REPLACEMENT) : size);
+        text += size == 0 ? 1 : size;
+    }
+    *end = '\0';
+    value = json_string(clean);
+    free(clean);
+    return value;
+}
+
 void bfr_admin_reply_error(struct evhttp_request *request, int status, const char *error)
 {
-    bfr_admin_reply_json(request, status, json_pack("{s:s, s:i}", "error", error, "status", status));
+    if (status == 401)
+        add_header(request, "WWW-Authenticate", "Bearer");
+    bfr_admin_reply_json(request, status, json_pack("{s:o, s:i}", "error", bfr_admin_text(error), "status", status));
 }

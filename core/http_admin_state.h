@@ -20,6 +20,7 @@ struct bfr_http_admin {
     struct bfr_admin_conns *conns;
     struct event *wake;
     struct bfr_tls *tls;         // of the API; NULL: none
+    struct bfr_admin_work *work; // what takes long
     struct evhttp *metrics_http; // the port for /metrics alone; NULL: there is none
     struct bfr_admin_conns *metrics_conns;
     uint16_t metrics_port;
@@ -29,11 +30,15 @@ struct bfr_http_admin {
     pthread_t thread;
 };
 
-// One page. Every GET route also answers HEAD. `handle` sends exactly one reply before it returns. [admin]
+#define BFR_ADMIN_PARAMETER_MAX 128
+
+// One page. Every GET route also answers HEAD. `handle` sends exactly one reply before it returns, or orders a job that
+// will. [admin]
 struct bfr_admin_route {
-    const char *path; // as it stands in the request, without the query
+    const char *path; // as it stands in the request, without the query; one part of it may be "{}", the parameter
     enum evhttp_cmd_type method;
-    void (*handle)(struct bfr_http_admin *admin, struct evhttp_request *request);
+    bool guarded;
+    void (*handle)(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter);
 };
 
 // evhttp's callback for everything: find the route or refuse. `arg` is the server. (http_admin_route.c)
@@ -52,10 +57,15 @@ void bfr_admin_reply_error(struct evhttp_request *request, int status, const cha
 void bfr_admin_reply_body(struct evhttp_request *request, int status, const char *content_type, char *body,
                           size_t size);
 
+// A text of any bytes as a JSON string; NULL: memory is short. [any]
+json_t *bfr_admin_text(const char *text);
+
+typedef void bfr_admin_page(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter);
+
 // The pages. (http_admin_pages.c)
-void bfr_admin_page_livez(struct bfr_http_admin *admin, struct evhttp_request *request);
-void bfr_admin_page_readyz(struct bfr_http_admin *admin, struct evhttp_request *request);
-void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *request);
-void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request);
+bfr_admin_page bfr_admin_page_livez, bfr_admin_page_readyz, bfr_admin_page_health, bfr_admin_page_metrics;
+// Dead letters. (http_admin_letters.c)
+bfr_admin_page bfr_admin_page_letters_stats, bfr_admin_page_letters, bfr_admin_page_letter;
+bfr_admin_page bfr_admin_page_retry, bfr_admin_page_purge, bfr_admin_page_purge_tenant;
 
 #endif

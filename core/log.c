@@ -36,6 +36,16 @@ void bfr_log_configure(uint32_t level, enum bfr_log_format format)
     atomic_store_explicit(&log_format, format, memory_order_relaxed);
 }
 
+uint32_t bfr_log_level(void)
+{
+    return atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+void bfr_log_set_level(uint32_t level)
+{
+    atomic_store_explicit(&log_level, level, memory_order_relaxed);
+}
+
 bool bfr_log_enabled(uint32_t level)
 {
     return level >= atomic_load_explicit(&log_level, memory_order_relaxed);

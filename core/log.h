@@ -13,6 +13,10 @@ enum bfr_log_format { BFR_LOG_LOGFMT = 1, BFR_LOG_JSON = 2 };
 
 void bfr_log_configure(uint32_t level, enum bfr_log_format format);
 bool bfr_log_enabled(uint32_t level);
+uint32_t bfr_log_level(void); // in force
+void bfr_log_set_level(uint32_t level);
+const char *bfr_log_level_name(uint32_t level);
+uint32_t bfr_log_level_from(const char *name); // 0: there is no level of that name
 
 // `inst` names the part that speaks (a stage's name, "http", "config", ...). `fields` is key, value, ..., NULL or NULL.
 // Values are quoted and escaped here: control characters and quotes never reach the terminal raw. A message that

@@ -19,6 +19,20 @@
 #define ELLIPSIS    "..."
 
 static const char *const level_names[] = {"info", "debug", "info", "warn", "error"};
+const char *bfr_log_level_name(uint32_t level)
+{
+    return level_names[level <= BFR_LOG_ERROR ? level : 0];
+}
+
+uint32_t bfr_log_level_from(const char *name)
+{
+    for (uint32_t level = BFR_LOG_DEBUG; level <= BFR_LOG_ERROR; level++) {
+        if (strcmp(name, level_names[level]) == 0)
+            return level;
+    }
+    return 0;
+}
+
 static const char *const own_keys[] = {"ts", "level", "inst", "msg", "repeated"};
 
 static size_t room(const struct bfr_log_line *line)
@@ -175,7 +189,7 @@ void bfr_log_line_begin(struct bfr_log_line *line, enum bfr_log_format format, i
         put_time(line, wall_ns);
     }
     put_key(line, "level", true);
-    put_value(line, level_names[level <= BFR_LOG_ERROR ? level : 0]);
+    put_value(line, bfr_log_level_name(level));
     put_key(line, "inst", true);
     put_value(line, inst);
     put_key(line, "msg", true);

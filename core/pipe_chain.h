@@ -67,6 +67,7 @@ struct bfr_pipeline {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint64_t progress;
+    pthread_rwlock_t visitors; // shared by those that work on dead letters (pipe_letters.c)
 };
 
 static inline size_t bfr_port_count(const struct bfr_pipeline *pipeline)
@@ -78,6 +79,9 @@ static inline size_t bfr_port_count(const struct bfr_pipeline *pipeline)
 void bfr_runner_wake(struct bfr_runner *runner);
 // Something happened that a watcher may wait for; free of cost while nobody watches. [any]
 void bfr_pipeline_note_progress(struct bfr_pipeline *pipeline);
+
+// Wait until nobody works on dead letters any more; of a closed pipeline no more will. [main]
+void bfr_pipeline_await_visitors(struct bfr_pipeline *pipeline);
 
 // The figures of a queue; all zero when it does not run. [any]
 void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out);

@@ -315,6 +315,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     if (pipeline == NULL)
         return no_memory(err);
     pthread_mutex_init(&pipeline->lock, NULL);
+    pthread_rwlock_init(&pipeline->visitors, NULL);
     bfr_cond_init(&pipeline->changed);
     pipeline->settings = *setup->settings;
     pipeline->clock = setup->clock;
@@ -363,6 +364,7 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
     free(pipeline->runners);
     free(pipeline->ports);
     pthread_cond_destroy(&pipeline->changed);
+    pthread_rwlock_destroy(&pipeline->visitors);
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline);
 }

@@ -55,4 +55,25 @@ int64_t bfr_pipeline_unaccounted(struct bfr_pipeline *pipeline);
 void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
                          void *arg);
 
+// One queue's figures; all zero while it does not run.
+struct bfr_queue_status {
+    const char *name;
+    const char *plugin;
+    bool is_volatile;
+    struct bfr_queue_stats stats;
+};
+
+struct bfr_sink_status {
+    const char *name;
+    const char *plugin;
+    size_t in_flight;  // deliveries it is working on
+    bool breaker_open; // unreachable, and only probed
+};
+
+// In the order of the data's way. `visit` returns false to stop. [any]
+void bfr_pipeline_queues(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_queue_status *queue),
+                         void *arg);
+void bfr_pipeline_sinks(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_sink_status *sink),
+                        void *arg);
+
 #endif

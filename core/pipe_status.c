@@ -118,3 +118,34 @@ void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg,
             return;
     }
 }
+
+// --- figures
+
+void bfr_pipeline_queues(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_queue_status *queue),
+                         void *arg)
+{
+    for (size_t i = 0; i < pipeline->queue_count; i++) {
+        const struct bfr_port *port = &pipeline->ports[i];
+        struct bfr_queue_status status = {.name = bfr_stage_name(port->stage),
+                                          .plugin = bfr_stage_plugin(port->stage)->name,
+                                          .is_volatile = port->is_volatile};
+        bfr_port_stats(port, &status.stats);
+        if (!visit(arg, &status))
+            return;
+    }
+}
+
+void bfr_pipeline_sinks(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_sink_status *sink),
+                        void *arg)
+{
+    for (size_t i = pipeline->queue_count; i < bfr_port_count(pipeline); i++) {
+        const struct bfr_port *port = &pipeline->ports[i];
+        const struct bfr_sink_status status = {.name = bfr_stage_name(port->stage),
+                                               .plugin = bfr_stage_plugin(port->stage)->name,
+                                               .in_flight = bfr_deliveries_count(port->deliveries),
+                                               .breaker_open =
+                                                   port->feeder != NULL && bfr_link_breaker_open(port->feeder)};
+        if (!visit(arg, &status))
+            return;
+    }
+}

@@ -332,6 +332,7 @@ uint64_t bfr_pipeline_stop(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
     bfr_pipeline_close(pipeline);
     if (!atomic_load(&pipeline->started))
         return 0;
+    bfr_pipeline_await_visitors(pipeline);
     atomic_store(&pipeline->watched, true);
     uint64_t drain_ns = drain_time(pipeline, deadline_ns);
     wait_for(pipeline, intake_idle, false, drain_ns);

@@ -152,8 +152,10 @@ static uint64_t select_matching(struct list *list, const struct bfr_filter *filt
     return count;
 }
 
-// The batch is in no list: only this thread can change or free it while the host looks at it.
-static void tell(const struct held *held, void (*call)(void *arg, const struct bfr_letter *letter), void *arg)
+// The batch is in no list: only this thread can change or free it while the host looks at it. One that is held has no
+// reason, although a consumer may have buried it already.
+static void tell(const struct held *held, bool dead, void (*call)(void *arg, const struct bfr_letter *letter),
+                 void *arg)
 {
     char id[MEMORY_ID_SIZE];
     struct bfr_letter letter;
@@ -162,13 +164,16 @@ static void tell(const struct held *held, void (*call)(void *arg, const struct b
         return;
     write_id(held, id);
     fill_letter(held, id, &letter);
+    if (!dead)
+        letter.reason = 0;
     call(arg, &letter);
 }
 
-static void tell_all(const struct list *list, void (*call)(void *arg, const struct bfr_letter *letter), void *arg)
+static void tell_all(const struct list *list, bool dead, void (*call)(void *arg, const struct bfr_letter *letter),
+                     void *arg)
 {
     for (struct list *node = list->next; node != list; node = node->next)
-        tell(LIST_OWNER(node, struct held, link), call, arg);
+        tell(LIST_OWNER(node, struct held, link), dead, call, arg);
 }
 
 static void uncount_buried(struct memory_queue *queue, const struct list *list)
@@ -206,7 +211,7 @@ uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dr
         return count;
 
     // Told before it can be leased, so that the host's books never see a batch stored that they have as buried.
-    tell_all(&chosen, moved, arg);
+    tell_all(&chosen, true, moved, arg);
     pthread_mutex_lock(&queue->mutex);
     uncount_buried(queue, &chosen);
     while (!list_empty(&chosen)) {
@@ -240,10 +245,10 @@ static void take_out_letters(struct memory_queue *queue, const struct list *list
         bfr_tenants_drop(&queue->tenants, LIST_OWNER(node, struct held, link)->tenant);
 }
 
-static void end(struct memory_queue *queue, struct list *list, void (*gone)(void *arg, const struct bfr_letter *letter),
-                void *arg)
+static void end(struct memory_queue *queue, struct list *list, bool dead,
+                void (*gone)(void *arg, const struct bfr_letter *letter), void *arg)
 {
-    tell_all(list, gone, arg);
+    tell_all(list, dead, gone, arg);
     bfr_memory_forget_all(queue, list);
 }
 
@@ -266,8 +271,8 @@ uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool with
         wake = bfr_memory_room_returned(queue);
     pthread_mutex_unlock(&queue->mutex);
 
-    end(queue, &letters, gone, arg);
-    end(queue, &held, gone, arg);
+    end(queue, &letters, true, gone, arg);
+    end(queue, &held, false, gone, arg);
     if (wake)
         queue->host->ready(queue->host);
     return count;

@@ -2,6 +2,7 @@
 // What the API port promises, over real sockets on the loopback interface with requests written by hand. The pipeline
 // is a fake of the one function that is used.
 #include "http_admin.h"
+#include "pipe_letters.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,6 +20,8 @@
 
 struct bfr_pipeline {
     _Atomic(const char *) unready; // NULL: ready
+    atomic_uint letters;
+    atomic_bool stopped;
 };
 
 bool bfr_pipeline_ready(struct bfr_pipeline *pipeline, const char **out_reason)
@@ -27,6 +30,81 @@ bool bfr_pipeline_ready(struct bfr_pipeline *pipeline, const char **out_reason)
     if (reason != NULL)
         *out_reason = reason;
     return reason == NULL;
+}
+
+// --- dead letters: as many as a test wants; the pipeline is a fake of these too
+
+static struct bfr_letter letter_of(uint32_t number, char id[9])
+{
+    snprintf(id, 9, "%08x", number);
+    return (struct bfr_letter){.size = sizeof(struct bfr_letter),
+                               .reason = BFR_REASON_REJECTED,
+                               .id = id,
+                               .account = "",
+                               .tenant = "acme",
+                               .dataset = "web",
+                               .filename = "not UTF-8: \xff",
+                               .body_bytes = 7,
+                               .first_error = "",
+                               .last_error = "http 400"};
+}
+
+bool bfr_pipeline_letters(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, const char *cursor,
+                          uint32_t limit, bool (*visit)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    uint32_t number = cursor == NULL ? 0 : (uint32_t)strtoul(cursor, NULL, 16);
+    (void)filter;
+    bool more = !atomic_load(&pipeline->stopped);
+    while (more && limit-- > 0 && ++number <= atomic_load(&pipeline->letters)) {
+        char id[9];
+        const struct bfr_letter letter = letter_of(number, id);
+        more = visit(arg, &letter);
+    }
+    return !atomic_load(&pipeline->stopped);
+}
+
+bool bfr_pipeline_redrive(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool dry_run,
+                          uint64_t *out_count)
+{
+    (void)filter, (void)dry_run;
+    *out_count = atomic_load(&pipeline->letters);
+    return !atomic_load(&pipeline->stopped);
+}
+
+bool bfr_pipeline_purge(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool held, bool dry_run,
+                        uint64_t *out_count)
+{
+    (void)held;
+    return bfr_pipeline_redrive(pipeline, filter, dry_run, out_count);
+}
+
+void bfr_pipeline_ledger(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_ledger_row *row),
+                         void *arg)
+{
+    const struct bfr_ledger_row total = {.size = sizeof total, .buried_batches = atomic_load(&pipeline->letters)};
+    (void)visit(arg, &total);
+}
+
+int64_t bfr_pipeline_unaccounted(struct bfr_pipeline *pipeline)
+{
+    (void)pipeline;
+    return 0;
+}
+
+void bfr_pipeline_queues(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_queue_status *queue),
+                         void *arg)
+{
+    (void)pipeline;
+    const struct bfr_queue_status queue = {.name = "memory", .plugin = "memory", .is_volatile = true};
+    (void)visit(arg, &queue);
+}
+
+void bfr_pipeline_sinks(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_sink_status *sink),
+                        void *arg)
+{
+    (void)pipeline;
+    const struct bfr_sink_status sink = {.name = "main", .plugin = "s3", .in_flight = 2, .breaker_open = true};
+    (void)visit(arg, &sink);
 }
 
 // One daemon's API with two stages.
@@ -65,6 +143,8 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->settings.server.bind = loopback;
     fixture->settings.server.bind_count = 1;
+    fixture->settings.server.admin_token = "";
+    fixture->settings.server.tls = (struct bfr_tls_settings){"", "", ""};
     fixture->metrics = bfr_metrics_new();
     fixture->sink = (struct bfr_stage_status){sizeof fixture->sink, BFR_KIND_SINK, "main", "s3", BFR_HEALTH_OK, ""};
     struct bfr_err err = {.size = sizeof err};
@@ -208,6 +288,92 @@ static void test_metrics_are_the_registry_in_text_format(void **state)
     assert_true(has_header("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
     assert_non_null(strstr(reply.body, "# TYPE t_total counter\nt_total 3\n"));
     assert_non_null(strstr(reply.body, "\nprocess_open_fds "));
+}
+
+// --- dead letters
+
+static json_t *ask_json(const struct fixture *fixture, const char *method, const char *target, const char *body,
+                        int status)
+{
+    char text[512];
+    int fd = raw_dial(fixture->port);
+    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s", method, target,
+             strlen(body), body);
+    raw_send(fd, text);
+    raw_receive(fd, &reply, true);
+    close(fd);
+    assert_int_equal(reply.status, status);
+    json_t *json = json_loads(reply.body, 0, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static void test_letters_come_in_pages_each_saying_where_the_next_begins(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *target;
+        size_t count;
+        const char *next;
+    } cases[] = {{"/api/v1/dlq/files?limit=3", 3, "00000003"},
+                 {"/api/v1/dlq/files?limit=3&cursor=00000003", 3, "00000006"},
+                 {"/api/v1/dlq/files?limit=3&cursor=00000006", 1, NULL},
+                 {"/api/v1/dlq/files?limit=7", 7, NULL},
+                 {"/api/v1/dlq/files?limit=6", 6, "00000006"},
+                 {"/api/v1/dlq/files", 7, NULL}};
+    atomic_store(&fixture->pipeline.letters, 7);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *json = ask_json(fixture, "GET", cases[i].target, "", 200);
+        const json_t *data = json_object_get(json, "data"), *next = json_object_get(json, "next");
+        assert_int_equal(json_array_size(data), cases[i].count);
+        assert_true(cases[i].next == NULL ? json_is_null(next) : strcmp(json_string_value(next), cases[i].next) == 0);
+        assert_string_equal(text_of(json_array_get(data, 0), "failure_reason"), "rejected: http 400");
+        assert_string_equal(text_of(json_array_get(data, 0), "filename"), "not UTF-8: \xEF\xBF\xBD");
+        json_decref(json);
+    }
+}
+
+static void test_a_pipeline_that_does_not_run_is_a_503(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char selector[] = "{\"tenant_id\": \"a\", \"dataset_id\": \"b\"}";
+    atomic_store(&fixture->pipeline.stopped, true);
+    json_decref(ask_json(fixture, "GET", "/api/v1/dlq/files", "", 503));
+    json_decref(ask_json(fixture, "GET", "/api/v1/dlq/files/1", "", 503));
+    json_decref(ask_json(fixture, "GET", "/api/v1/dlq/stats", "", 503));
+    json_decref(ask_json(fixture, "POST", "/api/v1/dlq/retry", selector, 503));
+    json_decref(ask_json(fixture, "POST", "/api/v1/dlq/purge", selector, 503));
+    json_decref(ask_json(fixture, "POST", "/api/v1/tenants/acme/purge", "", 503));
+}
+
+static void test_pages_with_a_parameter_are_found_and_nothing_like_them(void **state)
+{
+    struct fixture *fixture = *state;
+    json_decref(ask_json(fixture, "GET", "/api/v1/dlq/files/abc", "", 404));
+    assert_non_null(strstr(reply.body, "dead letter"));
+    static const char *const none[] = {"/api/v1/dlq/files/", "/api/v1/dlq/files/a/b", "/api/v1/tenants//purge",
+                                       "/api/v1/tenants/a/b/purge", "/api/v1/tenants/a/purge/"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        json_decref(ask_json(fixture, "GET", none[i], "", 404));
+        assert_non_null(strstr(reply.body, "no such page"));
+    }
+    json_decref(ask_json(fixture, "GET", "/api/v1/tenants/a/purge", "", 405));
+    assert_true(has_header("Allow: POST"));
+}
+
+static void test_jobs_that_wait_at_the_end_are_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    int clients[60];
+    atomic_store(&fixture->pipeline.letters, 20000);
+    for (size_t i = 0; i < 60; i++) {
+        clients[i] = raw_dial(fixture->port);
+        raw_send(clients[i], "GET /api/v1/dlq/stats HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\n\r\n");
+    }
+    raw_receive(clients[0], &reply, true); // the first is answered, so the others are known
+    bfr_http_admin_stop(fixture->admin);
+    for (size_t i = 0; i < 60; i++)
+        close(clients[i]);
 }
 
 static void test_head_is_get_without_the_body(void **state)
@@ -472,6 +638,10 @@ int main(void)
         served(test_health_is_200_and_says_which_stage_suffers_and_why),
         served(test_health_is_degraded_when_nothing_would_be_accepted),
         served(test_metrics_are_the_registry_in_text_format),
+        served(test_letters_come_in_pages_each_saying_where_the_next_begins),
+        served(test_a_pipeline_that_does_not_run_is_a_503),
+        served(test_pages_with_a_parameter_are_found_and_nothing_like_them),
+        served(test_jobs_that_wait_at_the_end_are_dropped),
         served(test_head_is_get_without_the_body),
         served(test_unknown_page_is_a_json_404),
         served(test_wrong_method_is_405_and_names_the_right_ones),

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small client for the daemon's own API on libcurl's easy interface. Main thread. Follows no redirect and uses no proxy:
+// the token is for the daemon alone. The token is never printed.
+#include "cli_api.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "app.h"
+#include "cli_settings.h"
+
+#define REPLY_MAX (64U << 20)
+
+struct bfr_cli_api {
+    CURL *curl;
+    struct curl_slist *headers;
+    char base[1024]; // without a '/' at its end
+    char *reply;
+    size_t reply_size;
+};
+
+BFR_PRINTF(1, 2) static void complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("bytefreezer-receiver: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+// --- where it is
+
+// The address to dial for one that is bound; what is bound everywhere is also here.
+static const char *dial_address(const char *bind)
+{
+    if (strcmp(bind, "0.0.0.0") == 0)
+        return "127.0.0.1";
+    return strcmp(bind, "::") == 0 ? "::1" : bind;
+}
+
+static bool place_of(const struct bfr_settings *settings, char *out, size_t room)
+{
+    const char *address = dial_address(settings->server.bind_count > 0 ? settings->server.bind[0] : "127.0.0.1");
+    bool v6 = strchr(address, ':') != NULL;
+    if (settings->server.api_port == 0) {
+        complain("server.api_port is 0, so the port is chosen anew at every start; say --api URL");
+        return false;
+    }
+    snprintf(out, room, "%s://%s%s%s:%u", settings->server.tls.certificate[0] != '\0' ? "https" : "http", v6 ? "[" : "",
+             address, v6 ? "]" : "", settings->server.api_port);
+    return true;
+}
+
+static bool set_token(struct bfr_cli_api *api, const char *token)
+{
+    char line[4096];
+    if (token == NULL || token[0] == '\0')
+        return true;
+    int size = snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    struct curl_slist *list = size < 0 || (size_t)size >= sizeof line ? NULL : curl_slist_append(api->headers, line);
+    memset(line, 0, sizeof line);
+    if (list == NULL)
+        return false;
+    api->headers = list;
+    return true;
+}
+
+// From the configuration: where the API is, unless that is known, and the token, unless the environment has one.
+static int consult_config(const struct bfr_cli *cli, struct bfr_cli_api *api)
+{
+    const char *token = getenv("RECEIVER_ADMIN_TOKEN");
+    struct bfr_config *config = bfr_cli_settings_read(cli);
+    if (config == NULL)
+        return BFR_EXIT_CONFIG;
+    const struct bfr_settings *settings = bfr_config_settings(config);
+    bool good = place_of(settings, api->base, sizeof api->base);
+    if (good && !set_token(api, token != NULL && token[0] != '\0' ? token : settings->server.admin_token)) {
+        complain("the admin token cannot be used: it is too long");
+        good = false;
+    }
+    bfr_config_free(config);
+    return good ? BFR_EXIT_OK : BFR_EXIT_FAILURE;
+}
+
+static int use_url(struct bfr_cli_api *api, const char *url)
+{
+    size_t length = strlen(url);
+    while (length > 0 && url[length - 1] == '/')
+        length--;
+    if (length == 0 || length >= sizeof api->base) {
+        complain("--api wants a URL such as http://127.0.0.1:8081");
+        return BFR_EXIT_USAGE;
+    }
+    memcpy(api->base, url, length);
+    if (set_token(api, getenv("RECEIVER_ADMIN_TOKEN")))
+        return BFR_EXIT_OK;
+    complain("RECEIVER_ADMIN_TOKEN cannot be used: it is too long");
+    return BFR_EXIT_FAILURE;
+}
+
+// --- asking
+
+static size_t take_bytes(char *bytes, size_t one, size_t count, void *arg)
+{
+    struct bfr_cli_api *api = arg;
+    size_t size = one * count;
+    char *grown = size > REPLY_MAX - api->reply_size ? NULL : realloc(api->reply, api->reply_size + size + 1);
+    if (grown == NULL)
+        return 0;
+    memcpy(grown + api->reply_size, bytes, size);
+    api->reply = grown;
+    api->reply_size += size;
+    return size;
+}
+
+static bool set_up(struct bfr_cli_api *api)
+{
+    const char *authorities = getenv("SSL_CERT_FILE");
+    api->curl = curl_easy_init();
+    struct curl_slist *list = curl_slist_append(api->headers, "Content-Type: application/json");
+    if (api->curl == NULL || list == NULL)
+        return false;
+    api->headers = list;
+    curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(api->curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(api->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+    curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers);
+    curl_easy_setopt(api->curl, CURLOPT_WRITEFUNCTION, take_bytes);
+    curl_easy_setopt(api->curl, CURLOPT_WRITEDATA, api);
+    if (authorities != NULL && authorities[0] != '\0')
+        curl_easy_setopt(api->curl, CURLOPT_CAINFO, authorities);
+    return true;
+}
+
+int bfr_cli_api_open(const struct bfr_cli *cli, const char *url, struct bfr_cli_api **out)
+{
+    struct bfr_cli_api *api = calloc(1, sizeof *api);
+    int code = BFR_EXIT_FAILURE;
+    *out = NULL;
+    if (api != NULL && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && set_up(api))
+        code = url != NULL ? use_url(api, url) : consult_config(cli, api);
+    else
+        complain("out of memory");
+    if (code == BFR_EXIT_OK) {
+        curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers); // the token came to it
+        *out = api;
+    } else {
+        bfr_cli_api_close(api);
+    }
+    return code;
+}
+
+void bfr_cli_api_close(struct bfr_cli_api *api)
+{
+    if (api == NULL)
+        return;
+    curl_easy_cleanup(api->curl);
+    curl_slist_free_all(api->headers);
+    curl_global_cleanup();
+    free(api->reply);
+    free(api);
+}
+
+char *bfr_cli_api_escape(struct bfr_cli_api *api, const char *text)
+{
+    return curl_easy_escape(api->curl, text, (int)strlen(text));
+}
+
+void bfr_cli_api_release(char *escaped)
+{
+    curl_free(escaped);
+}
+
+static json_t *read_reply(const struct bfr_cli_api *api)
+{
+    long status = 0;
+    curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+    json_t *json = api->reply == NULL ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
+    if (status == 200 && json != NULL)
+        return json;
+    const char *error = json_string_value(json_object_get(json, "error"));
+    char why[512];
+    snprintf(why, sizeof why, "http %ld: %s", status, error != NULL ? error : "no API of this kind answers there");
+    complain("%s: %s", api->base, why);
+    json_decref(json);
+    return NULL;
+}
+
+json_t *bfr_cli_api_call(struct bfr_cli_api *api, const char *path, const json_t *body)
+{
+    char url[4096];
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    if ((body != NULL && text == NULL) || snprintf(url, sizeof url, "%s%s", api->base, path) >= (int)sizeof url) {
+        free(text);
+        complain("out of memory");
+        return NULL;
+    }
+    api->reply_size = 0;
+    curl_easy_setopt(api->curl, CURLOPT_URL, url);
+    if (text != NULL)
+        curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, text);
+    else
+        curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L);
+    CURLcode result = curl_easy_perform(api->curl);
+    free(text);
+    if (result == CURLE_OK)
+        return read_reply(api);
+    complain("cannot ask the daemon at %s: %s; is it running there?", api->base, curl_easy_strerror(result));
+    return NULL;
+}
