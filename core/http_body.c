@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes are hashed where they lie and then moved, buffer by buffer; only pieces too small for a buffer of their own are
-// copied. Runs on a loop, so a plain body is compressed at zlib's fastest level, piece by piece as it comes.
+// Bytes are hashed where they lie, piece by piece, and then kept (http_kept.h). Runs on a loop, so a plain body is compressed at zlib's fastest level, piece by piece as it comes.
 #include "http_body.h"
 
 #include <isa-l/crc.h>
@@ -9,14 +8,11 @@
 #define GZIP_SMALLEST 18u // RFC 1952: a header of 10 bytes and a trailer of 8
 #define PIECE_MAX     (1u << 30)
 
-// No buffer of libevent's is smaller than 1 KiB. A client that sends byte by byte must not get one for each, or its body
-// would cost a thousand times what the budget counts.
-#define OWN_BUFFER_MIN 1024u
-
-bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256)
+bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256, struct bfr_blocks *blocks)
 {
     memset(body, 0, sizeof *body);
     body->sha256 = sha256;
+    body->blocks = blocks;
     body->source = EVP_MD_CTX_new();
     body->stored = EVP_MD_CTX_new();
     return body->source != NULL && body->stored != NULL;
@@ -37,19 +33,15 @@ bool bfr_body_begin(struct bfr_body *body, const struct bfr_body_rules *rules)
     body->fault = BFR_REFUSE_NONE;
     body->kind = rules->discard ? BFR_BODY_DISCARD : BFR_BODY_UNDECIDED;
     body->foreseen_gzip = false;
-    body->slack = 0;
     body->source_bytes = 0;
     body->stored_bytes = 0;
     body->crc = UINT32_MAX;
-    body->bytes = evbuffer_new();
-    return body->bytes != NULL && EVP_DigestInit_ex2(body->source, body->sha256, NULL) == 1;
+    return bfr_kept_begin(&body->kept, body->blocks) && EVP_DigestInit_ex2(body->source, body->sha256, NULL) == 1;
 }
 
 void bfr_body_drop(struct bfr_body *body)
 {
-    if (body->bytes != NULL)
-        evbuffer_free(body->bytes);
-    body->bytes = NULL;
+    bfr_kept_drop(&body->kept);
     if (body->deflating)
         deflateEnd(&body->deflater);
     body->deflating = false;
@@ -81,16 +73,14 @@ static bool deflate_piece(struct bfr_body *body, const void *data, size_t size, 
     int result;
     do {
         struct evbuffer_iovec out;
-        if (evbuffer_reserve_space(body->bytes, DEFLATE_STEP, &out, 1) != 1)
+        if (bfr_kept_room(&body->kept, DEFLATE_STEP, &out, 1) != 1)
             return false;
         size_t room = out.iov_len < PIECE_MAX ? out.iov_len : PIECE_MAX;
         z->next_out = out.iov_base;
         z->avail_out = (uInt)room;
         result = deflate(z, flush);
-        out.iov_len = room - z->avail_out;
-        if (!digest_stored(body, body->stored, out.iov_base, out.iov_len))
-            return false;
-        if (evbuffer_commit_space(body->bytes, &out, 1) != 0)
+        size_t made = room - z->avail_out;
+        if (!digest_stored(body, body->stored, out.iov_base, made) || !bfr_kept_fill(&body->kept, &out, 1, made))
             return false;
     } while (z->avail_out == 0);
     return result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR;
@@ -122,29 +112,6 @@ static enum bfr_refusal take_piece(struct bfr_body *body, const void *data, size
     return ok ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
 }
 
-// Behind the bytes that are there, in the room their last buffer has left.
-static bool copy_small(struct evbuffer *to, const void *data, size_t size)
-{
-    struct evbuffer_iovec room;
-    if (evbuffer_reserve_space(to, (ev_ssize_t)size, &room, 1) != 1)
-        return false;
-    memcpy(room.iov_base, data, size);
-    room.iov_len = size;
-    return evbuffer_commit_space(to, &room, 1) == 0;
-}
-
-// The first `size` bytes of `from`, which lie together at `data`.
-static bool keep_piece(struct bfr_body *body, struct evbuffer *from, const void *data, size_t size)
-{
-    // Room behind the bytes that are there is filled first: with a buffer of its own for each of libevent's small reads, and
-    // the rest of the large one before it lost, a body would take nearly twice what the budget counts.
-    bool fits = size <= body->slack;
-    body->slack = fits ? body->slack - size : 0;
-    if (!fits && size >= OWN_BUFFER_MIN)
-        return evbuffer_remove_buffer(from, body->bytes, size) == (int)size;
-    return copy_small(body->bytes, data, size) && evbuffer_drain(from, size) == 0;
-}
-
 // Digest the first `size` bytes of `from`, and move them to the body (GZIP) or drop them (PLAIN: the output is there).
 static enum bfr_refusal take_bytes(struct bfr_body *body, struct evbuffer *from, size_t size)
 {
@@ -158,7 +125,7 @@ static enum bfr_refusal take_bytes(struct bfr_body *body, struct evbuffer *from,
         enum bfr_refusal refusal = take_piece(body, first.iov_base, piece);
         if (refusal != BFR_REFUSE_NONE)
             return refusal;
-        bool taken = body->kind == BFR_BODY_GZIP ? keep_piece(body, from, first.iov_base, piece)
+        bool taken = body->kind == BFR_BODY_GZIP ? bfr_kept_take(&body->kept, from, first.iov_base, piece)
                                                  : evbuffer_drain(from, piece) == 0;
         if (!taken)
             return BFR_REFUSE_MEMORY;
@@ -188,11 +155,11 @@ static bool bad_gzip_head(const uint8_t *lead, size_t size)
     return (size > 2 && lead[2] != 8) || (size > 3 && (lead[3] & 0xe0) != 0);
 }
 
-// What came so far lies in `bytes`, undigested. Find out what it is and catch up.
+// What came so far lies in `kept`, undigested. Find out what it is and catch up.
 static enum bfr_refusal decide(struct bfr_body *body)
 {
     uint8_t lead[4];
-    size_t size = (size_t)evbuffer_copyout(body->bytes, lead, sizeof lead);
+    size_t size = (size_t)evbuffer_copyout(body->kept.bytes, lead, sizeof lead);
     bool gzip = size >= 2 && lead[0] == 0x1f && lead[1] == 0x8b;
     enum bfr_refusal refusal = BFR_REFUSE_NONE;
     if (gzip && bad_gzip_head(lead, size))
@@ -201,9 +168,8 @@ static enum bfr_refusal decide(struct bfr_body *body)
         return refusal;
     body->kind = gzip ? BFR_BODY_GZIP : BFR_BODY_PLAIN;
 
-    struct evbuffer *waiting = body->bytes;
-    body->bytes = evbuffer_new();
-    if (body->bytes == NULL || !(gzip ? start_checking(body) : start_deflating(body)))
+    struct evbuffer *waiting = body->kept.bytes;
+    if (!bfr_kept_begin(&body->kept, body->blocks) || !(gzip ? start_checking(body) : start_deflating(body)))
         refusal = BFR_REFUSE_MEMORY;
     else
         refusal = take_bytes(body, waiting, evbuffer_get_length(waiting));
@@ -216,7 +182,7 @@ void bfr_body_foresee(struct bfr_body *body, struct evbuffer *next)
     uint8_t lead[2];
     if (body->kind != BFR_BODY_UNDECIDED)
         return;
-    size_t size = (size_t)evbuffer_copyout(body->bytes, lead, sizeof lead);
+    size_t size = (size_t)evbuffer_copyout(body->kept.bytes, lead, sizeof lead);
     size += (size_t)evbuffer_copyout(next, lead + size, sizeof lead - size);
     body->foreseen_gzip = size == sizeof lead && lead[0] == 0x1f && lead[1] == 0x8b;
 }
@@ -233,33 +199,28 @@ enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, siz
     body->source_bytes += size;
     if (body->kind != BFR_BODY_UNDECIDED)
         return take_bytes(body, from, size);
-    if (evbuffer_remove_buffer(from, body->bytes, size) != (int)size)
+    if (evbuffer_remove_buffer(from, body->kept.bytes, size) != (int)size)
         return BFR_REFUSE_MEMORY;
     return body->source_bytes >= 4 ? decide(body) : BFR_REFUSE_NONE;
 }
 
-int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[2])
+int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[BFR_KEPT_VECTORS])
 {
-    int count = evbuffer_reserve_space(body->bytes, (ev_ssize_t)size, vectors, 2);
-    body->slack = 0;
-    for (int i = 0; i < count; i++)
-        body->slack += vectors[i].iov_len;
-    return count;
+    return bfr_kept_room(&body->kept, size, vectors, BFR_KEPT_VECTORS);
 }
 
 enum bfr_refusal bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size)
 {
-    body->slack -= size;
     body->source_bytes += size;
-    for (int i = 0; i < count; i++) {
-        if (vectors[i].iov_len > size)
-            vectors[i].iov_len = size;
-        size -= vectors[i].iov_len;
-        enum bfr_refusal refusal = take_piece(body, vectors[i].iov_base, vectors[i].iov_len);
+    size_t left = size;
+    for (int i = 0; i < count && left > 0; i++) {
+        size_t piece = vectors[i].iov_len < left ? vectors[i].iov_len : left;
+        left -= piece;
+        enum bfr_refusal refusal = take_piece(body, vectors[i].iov_base, piece);
         if (refusal != BFR_REFUSE_NONE)
             return refusal;
     }
-    return evbuffer_commit_space(body->bytes, vectors, count) == 0 ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+    return bfr_kept_fill(&body->kept, vectors, count, size) ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
 }
 
 // What is wrong with a gzip body that can be known only at its end.
@@ -272,7 +233,9 @@ static enum bfr_refusal check_end(const struct bfr_body *body)
 
 static bool finish_stored(struct bfr_body *body)
 {
-    body->stored_bytes = evbuffer_get_length(body->bytes);
+    if (!bfr_kept_close(&body->kept))
+        return false;
+    body->stored_bytes = evbuffer_get_length(body->kept.bytes);
     if (body->kind == BFR_BODY_PLAIN)
         return EVP_DigestFinal_ex(body->stored, body->stored_sha256, NULL) == 1;
     memcpy(body->stored_sha256, body->source_sha256, sizeof body->stored_sha256);

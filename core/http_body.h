@@ -5,7 +5,6 @@
 #ifndef BFR_CORE_HTTP_BODY_H
 #define BFR_CORE_HTTP_BODY_H
 
-#include <event2/buffer.h>
 #include <openssl/evp.h>
 #include <zlib.h>
 
@@ -13,6 +12,7 @@
 
 #include "http_digest.h"
 #include "http_gzip_check.h"
+#include "http_kept.h"
 #include "http_refusal.h"
 
 // RAM of a compressor, which the budget has to know of (zlib.h: (1 << 17) + (1 << 17) and a little).
@@ -37,8 +37,7 @@ struct bfr_body {
     bool foreseen_gzip; // UNDECIDED, but what waits to be taken begins like gzip
     struct bfr_body_rules rules;
     enum bfr_refusal fault; // kept until the digest is known: what was damaged on the way is not the sender's fault
-    struct evbuffer *bytes; // as stored
-    size_t slack;           // free bytes behind them in their last buffer, as far as known
+    struct bfr_kept kept;   // as stored
     uint64_t source_bytes;  // as received
     uint64_t stored_bytes;
     uint32_t crc; // running, not yet inverted
@@ -46,7 +45,8 @@ struct bfr_body {
     uint8_t stored_sha256[32];
 
     // Made once, used for one body after the other.
-    const EVP_MD *sha256; // borrowed
+    const EVP_MD *sha256;      // borrowed
+    struct bfr_blocks *blocks; // borrowed
     EVP_MD_CTX *source;
     EVP_MD_CTX *stored;
     z_stream deflater;
@@ -55,7 +55,7 @@ struct bfr_body {
 };
 
 // Once in the life of the struct. False when memory is short.
-bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256);
+bool bfr_body_init(struct bfr_body *body, const EVP_MD *sha256, struct bfr_blocks *blocks);
 void bfr_body_fini(struct bfr_body *body);
 
 bool bfr_body_begin(struct bfr_body *body, const struct bfr_body_rules *rules);
@@ -69,9 +69,9 @@ uint64_t bfr_body_overhead(const struct bfr_body *body);
 // Take the first `size` bytes of `from`.
 enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size);
 
-// Read straight into the body: only when it is kept as it comes (GZIP). room: as evbuffer_reserve_space; filled: the
-// first `size` bytes of those vectors were written.
-int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[2]);
+// Read straight into the body: only when it is kept as it comes (GZIP). room: the vectors to write to, 0 when memory
+// is short; filled: the first `size` bytes of those vectors were written.
+int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[BFR_KEPT_VECTORS]);
 enum bfr_refusal bfr_body_filled(struct bfr_body *body, struct evbuffer_iovec *vectors, int count, size_t size);
 
 // The last byte was taken: checks and digests. Any refusal of a body, or none.

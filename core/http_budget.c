@@ -15,6 +15,7 @@ struct bfr_budget {
     _Atomic uint64_t used;
     uint64_t limit;
     uint64_t mark;
+    struct bfr_blocks *blocks;
     atomic_uint holders;
     atomic_int queued;
     atomic_bool starving; // somebody failed to take since the last wake
@@ -26,8 +27,13 @@ struct bfr_budget {
 struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)(void *arg), void *arg)
 {
     struct bfr_budget *budget = calloc(1, sizeof *budget);
-    if (budget == NULL)
+    struct bfr_blocks *blocks = bfr_blocks_new(limit);
+    if (budget == NULL || blocks == NULL) {
+        bfr_blocks_free(blocks);
+        free(budget);
         return NULL;
+    }
+    budget->blocks = blocks;
     budget->limit = limit;
     budget->mark = largest < limit ? limit - largest : 0;
     atomic_init(&budget->holders, 1);
@@ -47,6 +53,7 @@ void bfr_budget_release(struct bfr_budget *budget)
     if (budget == NULL || atomic_fetch_sub_explicit(&budget->holders, 1, memory_order_acq_rel) > 1)
         return;
     pthread_mutex_destroy(&budget->lock);
+    bfr_blocks_free(budget->blocks);
     free(budget);
 }
 
@@ -116,6 +123,11 @@ void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes)
 uint64_t bfr_budget_used(const struct bfr_budget *budget)
 {
     return atomic_load(&budget->used);
+}
+
+struct bfr_blocks *bfr_budget_blocks(const struct bfr_budget *budget)
+{
+    return budget->blocks;
 }
 
 void bfr_budget_mute(struct bfr_budget *budget)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http_blocks.h"
+
 struct bfr_budget;
 
 // What a body wants: a step now, or the rest that completes it. `rest` is at least `step`.
@@ -36,6 +38,8 @@ void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes);
 // So many more, or fewer, wait. Those that come later with a large body do not overtake them above the mark. [any]
 void bfr_budget_queue(struct bfr_budget *budget, int change);
 uint64_t bfr_budget_used(const struct bfr_budget *budget);
+// What large bodies are kept in. Lives as long as the budget.
+struct bfr_blocks *bfr_budget_blocks(const struct bfr_budget *budget);
 
 // From now on `wake` is not called. Before the waker's memory goes.
 void bfr_budget_mute(struct bfr_budget *budget);

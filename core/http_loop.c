@@ -34,7 +34,7 @@ struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop)
         request = malloc(sizeof *request);
         if (request == NULL)
             return NULL;
-        if (!bfr_body_init(&request->body, loop->shared->sha256)) {
+        if (!bfr_body_init(&request->body, loop->shared->sha256, bfr_budget_blocks(loop->shared->budget))) {
             bfr_body_fini(&request->body);
             free(request);
             return NULL;

@@ -10,7 +10,8 @@
 #include "http_front.h"
 #include "http_loop.h"
 
-// libevent rounds a buffer up to a power of two after adding its own header: stay below 256 KiB with it.
+// Four blocks of a body (http_blocks.h). libevent rounds a buffer up to a power of two after adding its own header: stay
+// below 256 KiB with it.
 #define READ_MAX (256u * 1024u - 128u)
 
 // A body that is decompressed to check it may expand a thousandfold: one read in a turn of the loop, and a small one, or
@@ -43,15 +44,13 @@ static ssize_t read_into(int fd, struct evbuffer_iovec *vectors, int count, size
 static ssize_t fill_body(struct bfr_http_connection *connection, size_t size)
 {
     struct bfr_http_request *request = connection->request;
-    struct evbuffer_iovec vectors[2];
+    struct evbuffer_iovec vectors[BFR_KEPT_VECTORS];
     int count = bfr_body_room(&request->body, size, vectors);
     if (count < 1)
         return -1;
     ssize_t got = read_into(connection->fd, vectors, count, size);
-    if (got <= 0)
-        return got;
-    request->refusal = bfr_body_filled(&request->body, vectors, count, (size_t)got);
-    if (request->refusal != BFR_REFUSE_NONE)
+    request->refusal = bfr_body_filled(&request->body, vectors, count, got > 0 ? (size_t)got : 0);
+    if (got <= 0 || request->refusal != BFR_REFUSE_NONE)
         return -1;
     bfr_gate_take(&request->gate, (uint64_t)got);
     return got;

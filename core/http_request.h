@@ -15,7 +15,7 @@
 
 struct bfr_http_connection;
 
-#define BFR_REQUEST_STEP_BYTES UINT64_C(65536) // how far ahead room and memory are reserved when a body grows
+#define BFR_REQUEST_STEP_BYTES UINT64_C(65536) // a block: how far ahead room and memory are reserved when a body grows
 
 // What the connection is to do next.
 enum bfr_step {

@@ -11,6 +11,7 @@ struct held_body {
     struct evbuffer *bytes;
     struct bfr_budget *budget;
     uint64_t memory;
+    uint64_t beside; // of that, outside the blocks
 };
 
 // [any] From the last release of the batch.
@@ -18,6 +19,7 @@ static void free_body(void *arg)
 {
     struct held_body *held = arg;
     evbuffer_free(held->bytes);
+    bfr_blocks_beside(bfr_budget_blocks(held->budget), -(int64_t)held->beside);
     bfr_budget_give(held->budget, held->memory);
     bfr_budget_release(held->budget);
     free(held);
@@ -70,12 +72,12 @@ static struct bfr_span *list_spans(struct evbuffer *bytes, struct bfr_span *room
     return spans;
 }
 
-// RAM that the body takes until its batch is released. A buffer of libevent's is a power of two that holds its own head
+// RAM outside the blocks that the batch takes until it is released. `spans` are those in buffers. A buffer of libevent's is a power of two that holds its own head
 // too, and a batch has a struct, its texts and the queues' entries: for small bodies all that is more than the body.
 #define BUFFER_HEAD_BYTES 48u
 #define BATCH_BYTES       UINT64_C(1024)
 
-static uint64_t resident_bytes(const struct bfr_span *spans, uint32_t count)
+static uint64_t beside_bytes(const struct bfr_span *spans, uint32_t count)
 {
     uint64_t sum = BATCH_BYTES;
     for (uint32_t i = 0; i < count; i++) {
@@ -107,7 +109,7 @@ struct bfr_batch *bfr_seal(struct bfr_http_request *request)
     struct held_body *held = malloc(sizeof *held);
     if (held == NULL)
         goto out;
-    spans = list_spans(request->body.bytes, on_stack, &source.span_count);
+    spans = list_spans(request->body.kept.bytes, on_stack, &source.span_count);
     if (spans == NULL)
         goto out;
     source.spans = spans;
@@ -116,11 +118,14 @@ struct bfr_batch *bfr_seal(struct bfr_http_request *request)
     if (batch == NULL)
         goto out;
 
-    held->bytes = request->body.bytes;
-    request->body.bytes = NULL;
+    held->bytes = request->body.kept.bytes;
+    request->body.kept.bytes = NULL;
     held->budget = request->shared->budget;
     bfr_budget_retain(held->budget);
-    held->memory = settle_memory(request, resident_bytes(spans, source.span_count));
+    uint32_t blocks = request->body.kept.block_count; // the last spans
+    held->beside = beside_bytes(spans, source.span_count - blocks);
+    held->memory = settle_memory(request, held->beside + (uint64_t)blocks * BFR_BLOCK_BYTES);
+    bfr_blocks_beside(bfr_budget_blocks(held->budget), (int64_t)held->beside);
     held = NULL;
 out:
     if (spans != on_stack)

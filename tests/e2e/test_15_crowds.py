@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow clients by the hundred beside normal ones."""
+"""Crowds: large bodies in little memory, and slow clients beside normal ones."""
 import json
 import pathlib
 import random
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -14,8 +16,51 @@ from support import wire
 from support.load import Load
 from support.sender import batch_name, proxy_headers
 
+MIB = 1 << 20
 AUTH = {"plugin": "auth", "mode": "open"}
 TO_NOTHING = [AUTH, {"plugin": "memory"}, {"plugin": "discard"}]
+
+
+def peak_resident_bytes(receiver):
+    status = pathlib.Path(f"/proc/{receiver.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def post_until(port, body, end, statuses):
+    """One client after the other on a connection of its own; a refusal is no reason to stop."""
+    while time.monotonic() < end:
+        name = batch_name("acme", "web")
+        try:
+            reply = wire.request(port, "POST", "/acme/web", proxy_headers(name, body), body)
+        except (ConnectionError, wire.Closed):  # it was refused, and too slow to read that
+            statuses["closed"] += 1
+        else:
+            statuses[reply.status] += 1
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("budget", [32 * MIB, 64 * MIB, 256 * MIB])
+def test_resident_memory_stays_near_the_budget(make_receiver, pytestconfig, budget):
+    """64 clients that post 10 MB at once: never more than the budget and 48 MB."""
+    seconds = 60 if pytestconfig.getoption("--long") else 4
+    receiver = make_receiver({"memory": {"budget": budget, "wait": "30s"}, "ack_timeout": "2m",
+                              "webhook": {"max_payload_size": 10_000_000}},
+                             pipeline=[AUTH, {"plugin": "memory", "max_bytes": "1GiB"}, {"plugin": "discard"}]).start()
+    body = b"\x1f\x8b\x08\x00" + random.Random(1).randbytes(10_000_000 - 4)
+    statuses, end = Counter(), time.monotonic() + seconds
+    clients = [threading.Thread(target=post_until, args=(receiver.port, body, end, statuses)) for _ in range(64)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    peak = peak_resident_bytes(receiver)
+    print(f"{budget >> 20} MiB budget: {peak / MIB:.0f} MiB resident at most, replies {dict(statuses)}")
+    assert statuses[200] >= 64 and set(statuses) <= {200, 503, "closed"}
+    if not receiver.build.sanitizer:  # whose own memory is several times the program's
+        assert peak < budget + 48_000_000
+    receiver.wait_batches("held", 0).check_conservation()
+    assert receiver.scrape().total("bytefreezer_receiver_memory_used_bytes") == 0
 
 
 class SlowCrowd:

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct bfr_body body;
     if (body.sha256 == NULL)
-        bfr_must(bfr_body_init(&body, EVP_sha256()));
+        bfr_must(bfr_body_init(&body, EVP_sha256(), bfr_blocks_new(1 << 20)));
     if (size < 1)
         return 0;
     size_t step = (size_t)data[0] + 1;
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         bfr_must(split == (size > 0 ? BFR_REFUSE_NONE : BFR_REFUSE_EMPTY_BODY));
     if (magic && split == BFR_REFUSE_NONE)
-        bfr_must(body.stored_bytes == size && memcmp(evbuffer_pullup(body.bytes, -1), data, size) == 0);
+        bfr_must(body.stored_bytes == size && memcmp(evbuffer_pullup(body.kept.bytes, -1), data, size) == 0);
     bfr_body_drop(&body);
     return 0;
 }

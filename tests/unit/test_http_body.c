@@ -15,6 +15,7 @@ static const uint8_t tiny_gzip[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0,
 
 struct fixture {
     EVP_MD *sha256;
+    struct bfr_blocks *blocks;
     struct bfr_body body;
 };
 
@@ -22,7 +23,8 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     f->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    assert_true(bfr_body_init(&f->body, f->sha256));
+    f->blocks = bfr_blocks_new(1 << 20);
+    assert_true(bfr_body_init(&f->body, f->sha256, f->blocks));
     *state = f;
     return 0;
 }
@@ -31,6 +33,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     bfr_body_fini(&f->body);
+    bfr_blocks_free(f->blocks);
     EVP_MD_free(f->sha256);
     free(f);
     return 0;
@@ -112,7 +115,7 @@ static void test_gzip_is_kept_and_hashed_as_in_one_piece(void **state)
             assert_int_equal(f->body.kind, BFR_BODY_GZIP);
             assert_int_equal(f->body.stored_bytes, sizes[i]);
             assert_int_equal(f->body.source_bytes, sizes[i]);
-            assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, sizes[i]);
+            assert_memory_equal(evbuffer_pullup(f->body.kept.bytes, -1), data, sizes[i]);
             assert_sha256(f->body.stored_sha256, data, sizes[i]);
             assert_sha256(f->body.source_sha256, data, sizes[i]);
             assert_int_equal(bfr_body_crc32c(&f->body), slow_crc32c(data, sizes[i]));
@@ -120,19 +123,61 @@ static void test_gzip_is_kept_and_hashed_as_in_one_piece(void **state)
         }
 }
 
-static void test_whole_buffers_are_moved_not_copied(void **state)
+static void test_whole_buffers_of_a_small_body_are_moved_not_copied(void **state)
 {
     struct fixture *f = *state;
-    uint8_t *data = make_gzip_like(100000);
+    uint8_t *data = make_gzip_like(40000);
     assert_true(bfr_body_begin(&f->body, &keep));
     struct evbuffer *raw = evbuffer_new();
-    evbuffer_add(raw, data, 50000);
+    evbuffer_add(raw, data, 20000);
     struct evbuffer_iovec before;
     struct evbuffer_iovec after;
     assert_int_equal(evbuffer_peek(raw, -1, NULL, &before, 1), 1);
-    assert_int_equal(bfr_body_move(&f->body, raw, 50000), BFR_REFUSE_NONE);
-    assert_int_equal(evbuffer_peek(f->body.bytes, -1, NULL, &after, 1), 1);
+    assert_int_equal(bfr_body_move(&f->body, raw, 20000), BFR_REFUSE_NONE);
+    assert_int_equal(evbuffer_peek(f->body.kept.bytes, -1, NULL, &after, 1), 1);
     assert_ptr_equal(before.iov_base, after.iov_base);
+    evbuffer_free(raw);
+    free(data);
+}
+
+static void test_a_large_body_takes_whole_blocks_and_no_more_than_it_fills(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t steps[] = {1000, 4096, 70000, 600000};
+    const size_t size = 600000;
+    uint8_t *data = make_gzip_like(size);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        assert_int_equal(receive(&f->body, data, size, steps[i]), BFR_REFUSE_NONE);
+        assert_true(f->body.kept.block_count >= (size - 50000) / BFR_BLOCK_BYTES);
+        assert_true(f->body.kept.block_count <= size / BFR_BLOCK_BYTES + 1);
+        uint64_t taken = f->body.kept.block_count * (uint64_t)BFR_BLOCK_BYTES;
+        uint8_t *kept = malloc(size);
+        assert_int_equal(evbuffer_copyout(f->body.kept.bytes, kept, size), size);
+        assert_memory_equal(kept, data, size);
+        free(kept);
+        assert_int_equal(bfr_blocks_mapped(f->blocks), taken);
+        bfr_body_drop(&f->body);
+        bfr_blocks_beside(f->blocks, 1 << 20); // the next one begins with none
+        assert_int_equal(bfr_blocks_mapped(f->blocks), 0);
+        bfr_blocks_beside(f->blocks, -(1 << 20));
+    }
+    free(data);
+}
+
+static void test_a_large_body_given_up_half_way_gives_its_blocks_back(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *data = make_gzip_like(100000);
+    struct evbuffer *raw = evbuffer_new();
+    assert_true(bfr_body_begin(&f->body, &keep));
+    evbuffer_add(raw, data, 100000);
+    assert_int_equal(bfr_body_move(&f->body, raw, 100000), BFR_REFUSE_NONE);
+    struct evbuffer_iovec vectors[BFR_KEPT_VECTORS];
+    assert_true(bfr_body_room(&f->body, 200000, vectors) > 1);
+    bfr_body_drop(&f->body);
+    bfr_blocks_beside(f->blocks, 1 << 20);
+    assert_int_equal(bfr_blocks_mapped(f->blocks), 0);
+    bfr_blocks_beside(f->blocks, -(1 << 20));
     evbuffer_free(raw);
     free(data);
 }
@@ -146,8 +191,8 @@ static void test_a_body_in_small_pieces_takes_no_more_buffers_than_it_fills(void
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         assert_int_equal(receive(&f->body, data, size, steps[i]), BFR_REFUSE_NONE);
         // A buffer has 1 KiB or more: half full at the least, all of them cost no more than twice the body.
-        assert_true(evbuffer_peek(f->body.bytes, -1, NULL, NULL, 0) <= (int)(size / 512));
-        assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, size);
+        assert_true(evbuffer_peek(f->body.kept.bytes, -1, NULL, NULL, 0) <= (int)(size / 512));
+        assert_memory_equal(evbuffer_pullup(f->body.kept.bytes, -1), data, size);
     }
     free(data);
 }
@@ -161,7 +206,7 @@ static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
     evbuffer_add(raw, data, 3000);
     assert_int_equal(bfr_body_move(&f->body, raw, 3000), BFR_REFUSE_NONE);
     for (size_t at = 3000; at < 300000;) {
-        struct evbuffer_iovec vectors[2];
+        struct evbuffer_iovec vectors[BFR_KEPT_VECTORS];
         size_t want = 300000 - at < 90000 ? 300000 - at : 90000;
         int count = bfr_body_room(&f->body, want, vectors);
         assert_true(count >= 1);
@@ -176,7 +221,7 @@ static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
     }
     assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
     assert_int_equal(f->body.stored_bytes, 300000);
-    assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, 300000);
+    assert_memory_equal(evbuffer_pullup(f->body.kept.bytes, -1), data, 300000);
     assert_sha256(f->body.stored_sha256, data, 300000);
     assert_int_equal(bfr_body_crc32c(&f->body), slow_crc32c(data, 300000));
     evbuffer_free(raw);
@@ -186,7 +231,7 @@ static void test_bytes_read_straight_into_the_body_count_the_same(void **state)
 static void assert_gunzips_to(struct bfr_body *body, const uint8_t *plain, size_t size)
 {
     size_t stored_size = (size_t)body->stored_bytes;
-    uint8_t *stored = evbuffer_pullup(body->bytes, -1);
+    uint8_t *stored = evbuffer_pullup(body->kept.bytes, -1);
     uint8_t *out = malloc(size + 1);
     z_stream z = {0};
     assert_int_equal(inflateInit2(&z, 31), Z_OK);
@@ -277,7 +322,7 @@ static void assert_checked(struct fixture *f, const uint8_t *data, size_t size, 
         if (expected != BFR_REFUSE_NONE)
             continue;
         assert_int_equal(f->body.stored_bytes, size);
-        assert_memory_equal(evbuffer_pullup(f->body.bytes, -1), data, size);
+        assert_memory_equal(evbuffer_pullup(f->body.kept.bytes, -1), data, size);
     }
 }
 
@@ -341,7 +386,7 @@ static void test_a_full_check_takes_the_same_memory_whatever_the_body_expands_to
     free(zeros);
     assert_int_equal(receive_by(&check_all, &f->body, data, size, 4096), BFR_REFUSE_NONE);
     assert_int_equal(bfr_body_overhead(&f->body), BFR_GZIP_CHECK_BYTES);
-    assert_int_equal(evbuffer_get_length(f->body.bytes), size);
+    assert_int_equal(evbuffer_get_length(f->body.kept.bytes), size);
     free(data);
 }
 
@@ -404,7 +449,7 @@ static void test_a_discarded_body_leaves_nothing(void **state)
     assert_int_equal(bfr_body_move(&f->body, raw, 5), BFR_REFUSE_NONE);
     assert_int_equal(bfr_body_finish(&f->body), BFR_REFUSE_NONE);
     assert_int_equal(f->body.source_bytes, 5);
-    assert_int_equal(evbuffer_get_length(f->body.bytes), 0);
+    assert_int_equal(evbuffer_get_length(f->body.kept.bytes), 0);
     evbuffer_free(raw);
 }
 
@@ -413,7 +458,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_slow_crc_is_the_one_of_the_standard),
         cmocka_unit_test_setup_teardown(test_gzip_is_kept_and_hashed_as_in_one_piece, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_whole_buffers_are_moved_not_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_whole_buffers_of_a_small_body_are_moved_not_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_large_body_takes_whole_blocks_and_no_more_than_it_fills, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_large_body_given_up_half_way_gives_its_blocks_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_body_in_small_pieces_takes_no_more_buffers_than_it_fills, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_read_straight_into_the_body_count_the_same, set_up, tear_down),
