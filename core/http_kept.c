@@ -5,7 +5,7 @@
 #include <string.h>
 
 // From here on a buffer of libevent's, a power of two, would be no smaller than a block.
-#define LARGE_BYTES (48u * 1024u)
+#define LARGE_BYTES ((size_t)48 * 1024)
 
 // No buffer of libevent's is smaller than 1 KiB. A client that sends byte by byte must not get one for each, or its body
 // would cost a thousand times what the budget counts.

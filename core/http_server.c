@@ -32,7 +32,8 @@ static unsigned count_cores(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
-// Bodies are read into blocks of up to 256 KiB. Mapping and unmapping each of them would cost more than reading it.
+// What is to be compressed or comes through TLS is read into buffers of up to 256 KiB. Mapping and unmapping each of them
+// would cost more than reading it.
 // Few heaps, because what is free in one is of no use to the others, and each keeps its peak: with one for every thread
 // twice the budget was resident. Small pieces come from the threads' own caches.
 static void tune_heap(unsigned loops)
