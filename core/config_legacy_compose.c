@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline that an older form means: auth, memory, disk, s3. Decides which stages there are; their keys come from the
+// The pipeline that an older form means: auth, memory, disk, s3; and the services: control, otlp, soc. Decides which stages there are; their keys come from the
 // table. Used on the thread that reads the configuration.
 #include "config_legacy.h"
 
@@ -63,6 +63,25 @@ static struct bfr_node *add_entry(const struct composer *composer, const char *l
     put_text(composer, map, "plugin", plugin);
     bfr_node_append(list, map);
     return map;
+}
+
+// One that the file names itself, in the native way, stays the only one.
+static bool is_named(const struct composer *composer, const char *plugin)
+{
+    const struct bfr_node *list = bfr_node_find(composer->root, "services");
+    for (const struct bfr_node *entry = list == NULL ? NULL : list->children; entry != NULL; entry = entry->next) {
+        const struct bfr_node *name = entry->kind == BFR_NODE_MAP ? bfr_node_find(entry, "plugin") : NULL;
+        if (name != NULL && name->kind == BFR_NODE_SCALAR && strcmp(name->text, plugin) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_service(struct composer *composer, uint32_t place)
+{
+    const char *plugin = bfr_legacy_plugin(place);
+    if (!is_named(composer, plugin))
+        composer->stages[place] = add_entry(composer, "services", plugin);
 }
 
 static void add_stage(struct composer *composer, uint32_t place)
@@ -184,21 +203,24 @@ static void compose_metrics(struct composer *composer)
                     ? strcmp(mode, "prometheus") == 0
                     : is_on(composer, BFR_LEGACY_OTEL_PULL, false) || !has_text(composer, BFR_LEGACY_OTEL_ENDPOINT);
     if (!pull) {
-        bfr_diag_warning(
-            composer->diag, composer->found[BFR_LEGACY_OTEL].node->place,
-            "otel has no effect in this mode: metrics are not pushed; they are at /metrics of the API, and "
-            "with 'mode: prometheus' on a port of their own");
+        add_service(composer, BFR_LEGACY_OTLP);
         return;
     }
     put_core(composer, "metrics.port", BFR_LEGACY_METRICS_PORT);
     put_core(composer, "metrics.bind", BFR_LEGACY_METRICS_HOST);
 }
 
+// Without a URL there is nobody to talk to, which compose_control has warned about.
+static void compose_services(struct composer *composer)
+{
+    if (wants_control(composer) && has_text(composer, BFR_LEGACY_CONTROL_URL))
+        add_service(composer, BFR_LEGACY_CONTROL);
+    if (is_on(composer, BFR_LEGACY_SOC_ENABLED, false))
+        add_service(composer, BFR_LEGACY_SOC);
+}
+
 static void warn_idle(const struct composer *composer)
 {
-    if (is_on(composer, BFR_LEGACY_SOC_ENABLED, false))
-        bfr_diag_warning(composer->diag, composer->found[BFR_LEGACY_SOC_ENABLED].node->place,
-                         "soc.enabled has no effect: no alerts are sent; watch the log and the metrics");
     if (is_on(composer, BFR_LEGACY_DEV, false))
         bfr_diag_warning(composer->diag, composer->found[BFR_LEGACY_DEV].node->place,
                          "dev has no effect: there are no made-up tenants; for an open receiver leave out "
@@ -233,6 +255,7 @@ void bfr_legacy_compose(struct bfr_arena *arena, struct bfr_node *root, const st
         add_stage(&composer, BFR_LEGACY_DISK);
     compose_s3(&composer);
     compose_metrics(&composer);
+    compose_services(&composer);
     warn_idle(&composer);
     for (uint32_t i = 0; i < bfr_legacy_count; i++)
         put_setting(&composer, i);

@@ -70,8 +70,8 @@ const struct bfr_legacy_setting bfr_legacy_settings[] = {
                                 .targets = {S3("bucket_name")}},
     [BFR_LEGACY_HEALTH_REPORTING] = {.paths = {"health_reporting.enabled"},
                                      .convert = BFR_LEGACY_BOOL,
-                                     .fallback = "true",
-                                     .instead = "an entry 'control' under services:, or none"},
+                                     .targets = {CONTROL("reports")},
+                                     .fallback = "true"},
     [BFR_LEGACY_ERROR_TRACKING] = {.paths = {"error_tracking.enabled"},
                                    .convert = BFR_LEGACY_BOOL,
                                    .targets = {CONTROL("errors")},
@@ -179,6 +179,10 @@ const struct bfr_legacy_setting bfr_legacy_settings[] = {
     {.paths = {"otel.push_interval_seconds", "otel.scrapeIntervalseconds"},
      .convert = BFR_LEGACY_POSITIVE,
      .targets = {OTLP("push_interval")}},
+    {.paths = {"otel.service_name"},
+     .convert = BFR_LEGACY_AS_IS,
+     .targets = {OTLP("service_name")},
+     .fallback = "bytefreezer-receiver"},
     {.paths = {"soc.endpoint"}, .convert = BFR_LEGACY_AS_IS, .targets = {SOC("endpoint")}},
     {.paths = {"soc.timeout"}, .convert = BFR_LEGACY_POSITIVE, .targets = {SOC("timeout")}},
 
@@ -196,7 +200,6 @@ const struct bfr_legacy_setting bfr_legacy_settings[] = {
     {.paths = {"dlq.max_size_bytes"}, .convert = BFR_LEGACY_AS_IS, .fallback = "0"},
     {.paths = {"dlq.cleanup_interval_seconds"}, .convert = BFR_LEGACY_AS_IS, .fallback = "300"},
     {.paths = {"housekeeping.enabled"}, .convert = BFR_LEGACY_BOOL, .fallback = "true"},
-    {.paths = {"otel.service_name"}, .convert = BFR_LEGACY_AS_IS, .fallback = "bytefreezer-receiver"},
 };
 
 const uint32_t bfr_legacy_count = sizeof bfr_legacy_settings / sizeof bfr_legacy_settings[0];

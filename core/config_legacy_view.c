@@ -120,9 +120,8 @@ static const char *read_switch(const struct bfr_config *config, uint32_t index)
     case BFR_LEGACY_SPOOLING:
         place = BFR_LEGACY_DISK;
         break;
-    case BFR_LEGACY_HEALTH_REPORTING:
-        place = BFR_LEGACY_CONTROL;
-        break;
+    case BFR_LEGACY_HEALTH_REPORTING: // the service may be there for other things
+        return find_stage(config, bfr_legacy_plugin(BFR_LEGACY_CONTROL)) == NULL ? "false" : NULL;
     case BFR_LEGACY_SOC_ENABLED:
         place = BFR_LEGACY_SOC;
         break;

@@ -32,6 +32,10 @@ static const struct bfr_option options[] = {
      .fallback = "30s",
      .min = "10ms",
      .help = "Between two health reports; more than 30s counts as 30s"},
+    {.name = "reports",
+     .type = BFR_OPTION_BOOL,
+     .fallback = "true",
+     .help = "Register, report health, deregister; else only telemetry and errors are sent"},
     {.name = "register_on_startup",
      .type = BFR_OPTION_BOOL,
      .fallback = "true",
@@ -82,13 +86,17 @@ static bool set_texts(struct reporter *reporter)
 
 static void set_duties(struct reporter *reporter, bool registers)
 {
-    reporter->cleanup = (struct duty){.what = "cleanup", .interval_ns = UINT64_MAX, .longest_ns = LONGEST_WAIT_NS};
+    const uint64_t reports_due_ns = reporter->sends_reports ? 0 : UINT64_MAX;
+    reporter->cleanup = (struct duty){
+        .what = "cleanup", .interval_ns = UINT64_MAX, .longest_ns = LONGEST_WAIT_NS, .due_ns = reports_due_ns};
     reporter->registration = (struct duty){.what = "registration",
                                            .interval_ns = UINT64_MAX,
                                            .longest_ns = LONGEST_WAIT_NS,
-                                           .due_ns = registers ? 0 : UINT64_MAX};
-    reporter->report =
-        (struct duty){.what = "report", .interval_ns = reporter->report_ns, .longest_ns = reporter->report_ns};
+                                           .due_ns = registers ? reports_due_ns : UINT64_MAX};
+    reporter->report = (struct duty){.what = "report",
+                                     .interval_ns = reporter->report_ns,
+                                     .longest_ns = reporter->report_ns,
+                                     .due_ns = reports_due_ns};
     reporter->telemetry =
         (struct duty){.what = "telemetry", .interval_ns = reporter->telemetry_ns, .longest_ns = LONGEST_WAIT_NS};
     reporter->errors = (struct duty){.what = "errors",
@@ -104,6 +112,7 @@ static void set_numbers(struct reporter *reporter)
     reporter->timeout_ms = (uint32_t)host->config_integer(host, "timeout");
     reporter->report_ns = (uint64_t)(report_ms < REPORT_MAX_MS ? report_ms : REPORT_MAX_MS) * NS_PER_MS;
     reporter->telemetry_ns = (uint64_t)host->config_integer(host, "telemetry_interval") * NS_PER_MS;
+    reporter->sends_reports = host->config_bool(host, "reports");
     reporter->sends_errors = host->config_bool(host, "errors");
     reporter->notices.pause_ns = ERROR_PAUSE_NS;
     reporter->health = BFR_HEALTH_OK;

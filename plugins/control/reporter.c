@@ -75,9 +75,10 @@ void bfr_reporter_run(void *arg)
     while (bfr_courier_wait(reporter->courier, turn(reporter)))
         ;
     // A far end that did not take the last report is not kept waiting for.
-    bool reachable = reporter->report.failures == 0 && reporter->report.due_ns > 0;
-    if (!reachable)
+    const struct duty *last = reporter->sends_reports ? &reporter->report : &reporter->telemetry;
+    if (last->failures > 0 || last->due_ns == 0)
         return;
     bfr_reporter_telemetry(reporter);
-    bfr_reporter_farewell(reporter);
+    if (reporter->sends_reports)
+        bfr_reporter_farewell(reporter);
 }

@@ -26,7 +26,7 @@ struct reporter {
     const char *account; // "" when there is none
     uint32_t timeout_ms;
     uint64_t report_ns, telemetry_ns;
-    bool sends_errors;
+    bool sends_reports, sends_errors;
 
     char instance[IDENTITY_SIZE + 8]; // name:port
     struct duty cleanup, registration, report, telemetry, errors;

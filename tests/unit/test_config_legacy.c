@@ -39,7 +39,9 @@ static void test_form_b_is_translated(void **state)
         "memory\n"
         "disk directory=spool max_size_bytes=1073741824 dlq_max_age=0\n"
         "s3 bucket_name=intake region=eu-west-1 endpoint=minio:9000 ssl=true use_iam_role=false "
-        "access_key=AK secret_key=pa$$word upload_worker_count=3\n",
+        "access_key=AK secret_key=pa$$word upload_worker_count=3\n"
+        "service control control_url=https://c api_key=k account_id=a1 reports=true errors=false "
+        "report_interval=20 timeout=10 register_on_startup=false\n",
         "");
 }
 
@@ -107,7 +109,8 @@ static void test_older_names_are_understood(void **state)
                                       NULL);
     assert_string_equal(run.stages, "auth mode=control cache_file=/p/.bfr/directory.cache control_url=http://c "
                                     "require_token=true refresh_interval=10 timeout=30\n"
-                                    "memory\ndisk directory=/p dlq_max_age=7\n" S3);
+                                    "memory\ndisk directory=/p dlq_max_age=7\n" S3
+                                    "service control control_url=http://c reports=false errors=true timeout=10\n");
     assert_string_equal(run.findings, "/etc/c.yaml:5:23: warning: 'auth.api_keys' is ignored: tokens come from the "
                                       "control service, or from 'authentication: {tenants_file: ...}'\n");
     assert_int_equal(bfr_config_settings(run.config)->webhook.port, 7);
@@ -283,16 +286,23 @@ static void test_metrics_that_are_pulled_have_a_port_of_their_own(void **state)
     translated_free(&run);
 }
 
-static void test_what_is_not_done_any_more_is_warned_about(void **state)
+static void test_pushed_metrics_and_alerts_become_services(void **state)
 {
     (void)state;
     assert_translated(BUCKET "otel: {enabled: true, otlp_endpoint: 'x:4317'}\n"
                              "soc: {enabled: true, endpoint: 'http://s'}\n",
-                      NULL, OPEN "memory\n" DISK S3,
-                      "/etc/c.yaml:2:17: warning: otel has no effect in this mode: metrics are not pushed; they are at "
-                      "/metrics of the API, and with 'mode: prometheus' on a port of their own\n"
-                      "/etc/c.yaml:3:16: warning: soc.enabled has no effect: no alerts are sent; watch the log and the "
-                      "metrics\n");
+                      NULL,
+                      OPEN "memory\n" DISK S3 "service otlp endpoint=x:4317 service_name=bytefreezer-receiver\n"
+                           "service soc endpoint=http://s\n",
+                      "");
+}
+
+static void test_a_service_that_the_file_names_itself_stays_the_only_one(void **state)
+{
+    (void)state;
+    assert_translated(BUCKET "soc: {enabled: true, endpoint: 'http://s'}\n"
+                             "services: [{plugin: soc, endpoint: 'http://mine'}]\n",
+                      NULL, OPEN "memory\n" DISK S3 "service soc endpoint=http://mine\n", "");
 }
 
 static void test_an_older_key_beside_a_pipeline_says_what_to_write(void **state)
@@ -410,7 +420,8 @@ int main(void)
         cmocka_unit_test(test_what_is_neither_true_nor_false_is_an_error),
         cmocka_unit_test(test_development_tenants_are_no_more),
         cmocka_unit_test(test_metrics_that_are_pulled_have_a_port_of_their_own),
-        cmocka_unit_test(test_what_is_not_done_any_more_is_warned_about),
+        cmocka_unit_test(test_pushed_metrics_and_alerts_become_services),
+        cmocka_unit_test(test_a_service_that_the_file_names_itself_stays_the_only_one),
         cmocka_unit_test(test_keys_without_an_effect_are_kept_for_reports),
         cmocka_unit_test(test_a_native_file_is_reported_by_the_older_names_without_its_secrets),
         cmocka_unit_test(test_an_older_key_beside_a_pipeline_says_what_to_write),

@@ -32,7 +32,9 @@ static void test_the_environment_alone_is_a_configuration(void **state)
                         "auth mode=control" CACHE " control_url=http://c api_key=k account_id=a1 require_token=false "
                         "refresh_interval=30\nmemory\n" DISK
                         "s3 bucket_name=b region=eu-west-1 endpoint=http://s3 ssl=true use_iam_role=false "
-                        "access_key=AK secret_key=SK\n");
+                        "access_key=AK secret_key=SK\n"
+                        "service control control_url=http://c api_key=k account_id=a1 reports=true errors=true "
+                        "timeout=10\n");
     assert_int_equal(bfr_config_settings(run.config)->webhook.port, 18080);
     assert_int_equal(bfr_config_settings(run.config)->server.api_port, 18081);
     assert_int_equal(bfr_config_settings(run.config)->logging.level, BFR_LOG_DEBUG);
@@ -53,12 +55,14 @@ static void test_long_names_win_over_short_ones_and_both_over_the_file(void **st
     assert_translated(file, all,
                       "auth mode=control" CACHE
                       " control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
-                      "s3 bucket_name=long\n",
+                      "s3 bucket_name=long\n"
+                      "service control control_url=http://prefixed reports=false errors=true timeout=10\n",
                       "");
     assert_translated("s3: {bucket_name: file}\n", all + 1,
                       "auth mode=control" CACHE
                       " control_url=http://prefixed require_token=false refresh_interval=30\nmemory\n" DISK
-                      "s3 bucket_name=short\n",
+                      "s3 bucket_name=short\n"
+                      "service control control_url=http://prefixed reports=true errors=true timeout=10\n",
                       "");
 }
 
