@@ -76,6 +76,7 @@ struct bfr_http_connection {
     struct bfr_peer *counted; // in the connections of its address
     bool surplus;             // one too many: another loop was faster
     uint64_t linger_left;     // bytes it may still send in LINGER
+    uint64_t linger_by_ns;    // and until when at most
 
     struct bfr_http_request *request;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a connection whose client may still be sending. Closing a socket with unread bytes sends a reset, which
 // destroys a reply the client has not read yet. So: reply, shut down our side, read and drop what still comes until the
-// client closes, two seconds have gone or it has sent too much; only then free the connection. Runs on the loop.
+// client closes, is quiet for two seconds, or has had the time or the bytes of a body; only then free the connection. Many
+// clients read nothing before they have sent everything. Runs on the loop.
 #include "http_connection.h"
 
 #include <errno.h>
@@ -32,13 +33,21 @@ static bool discard(struct bfr_http_connection *connection)
     return got != 0; // 0: end of stream
 }
 
+static void wait_on(struct bfr_http_connection *connection)
+{
+    uint64_t quiet_ns = bfr_shared_now(connection->loop->shared) + LINGER_NS;
+    bfr_connection_deadline(connection, quiet_ns < connection->linger_by_ns ? quiet_ns : connection->linger_by_ns);
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct bfr_http_connection *connection = arg;
     // Below the read that led here the reply is not out yet, and a client that has shut down its side waits for it.
     if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
         return;
-    if (!discard(connection))
+    if (discard(connection))
+        wait_on(connection);
+    else
         bfr_connection_close(connection);
 }
 
@@ -47,7 +56,9 @@ static void on_written(struct bufferevent *bev, void *arg)
     struct bfr_http_connection *connection = arg;
     shutdown(connection->fd, SHUT_WR);
     bufferevent_enable(bev, EV_READ);
-    bfr_connection_deadline(connection, bfr_shared_now(connection->loop->shared) + LINGER_NS);
+    connection->linger_by_ns =
+        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.read_timeout_ms);
+    wait_on(connection);
     bfr_connection_settle(connection);
 }
 

@@ -39,6 +39,22 @@ static void test_a_refusal_is_seen_while_the_body_is_still_being_sent(void **sta
 }
 
 // The end of the stream arrives together with what is refused, or with what follows a request that is accepted.
+// Over a slow line a body takes longer than the quiet that ends a lingering connection.
+static void test_a_refusal_is_seen_by_who_sends_slowly_and_reads_last(void **state)
+{
+    struct edge *f = *state;
+    static const uint8_t piece[1000];
+    int fd = client_connect(f->port);
+    client_text(fd, "POST /acme/fw HTTP/1.1\r\nHost: r\r\nContent-Length: 100000000\r\n\r\n");
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(send(fd, piece, sizeof piece, MSG_NOSIGNAL), sizeof piece);
+        usleep(100000);
+    }
+    assert_true(edge_expect(fd, 413).closes);
+    close(fd);
+    edge_await_no_connection(f);
+}
+
 static void test_a_client_that_has_shut_down_its_side_sees_the_last_reply(void **state)
 {
     struct edge *f = *state;
@@ -199,6 +215,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refusal_is_seen_while_the_body_is_still_being_sent, edge_set_up,
+                                        edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_refusal_is_seen_by_who_sends_slowly_and_reads_last, edge_set_up,
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_client_that_has_shut_down_its_side_sees_the_last_reply, edge_set_up,
                                         edge_tear_down),
