@@ -108,6 +108,15 @@ static void emit_line(struct bfr_log_line *line, uint64_t events)
         dropped++;
 }
 
+static const char *find_field(const char *const *fields, const char *name)
+{
+    for (; fields != NULL && fields[0] != NULL && fields[1] != NULL; fields += 2) {
+        if (strcmp(fields[0], name) == 0)
+            return fields[1];
+    }
+    return NULL;
+}
+
 static void empty_at_exit(void)
 {
     pthread_mutex_lock(&lock);
@@ -131,7 +140,8 @@ void bfr_log_write(uint32_t level, const char *inst, const char *message, const 
     bfr_log_line_begin(&line, atomic_load_explicit(&log_format, memory_order_relaxed),
                        bfr_clock_wall(&bfr_clock_system), level, inst, message, fields);
     if (level > BFR_LOG_DEBUG)
-        bfr_log_fold_add(&fold, bfr_clock_now(&bfr_clock_system), level, inst, message, &line);
+        bfr_log_fold_add(&fold, bfr_clock_now(&bfr_clock_system), level, inst, message, find_field(fields, "kept"),
+                         &line);
     else
         emit_line(&line, 1);
     pthread_mutex_unlock(&lock);

@@ -47,8 +47,19 @@ static struct bfr_log_slot *free_slot(struct bfr_log_fold *fold, uint64_t now_ns
     return oldest;
 }
 
+// FNV-1a. Two names that share a hash would be folded into one line: rarer than a log that is lost.
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    if (name == NULL)
+        return 0;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
+    return hash;
+}
+
 static void open_window(struct bfr_log_fold *fold, uint64_t now_ns, uint32_t level, const char *inst,
-                        const char *message)
+                        const char *message, uint64_t kept)
 {
     size_t inst_size = strlen(inst) + 1, message_size = strlen(message) + 1;
     if (inst_size > sizeof fold->slots[0].inst || message_size > sizeof fold->slots[0].message)
@@ -57,6 +68,7 @@ static void open_window(struct bfr_log_fold *fold, uint64_t now_ns, uint32_t lev
     slot->level = level;
     memcpy(slot->inst, inst, inst_size);
     memcpy(slot->message, message, message_size);
+    slot->kept = kept;
     slot->counted = 0;
     slot->opened_ns = now_ns;
 }
@@ -70,11 +82,16 @@ static void keep(struct bfr_log_slot *slot, const struct bfr_log_line *line)
 }
 
 void bfr_log_fold_add(struct bfr_log_fold *fold, uint64_t now_ns, uint32_t level, const char *inst, const char *message,
-                      struct bfr_log_line *line)
+                      const char *kept, struct bfr_log_line *line)
 {
     struct bfr_log_slot *slot = find_slot(fold, level, inst, message);
+    uint64_t name = hash_name(kept);
     if (slot == NULL) {
-        open_window(fold, now_ns, level, inst, message);
+        open_window(fold, now_ns, level, inst, message, name);
+        fold->emit(line, 1);
+    } else if (slot->kept != name) {
+        write_kept(fold, slot, now_ns);
+        slot->kept = name;
         fold->emit(line, 1);
     } else if (is_over(slot, now_ns)) {
         fold->emit(line, slot->counted + 1);

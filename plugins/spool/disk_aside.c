@@ -47,6 +47,33 @@ bool bfr_disk_aside_take(struct disk_queue *queue, uint64_t bytes)
     return fits;
 }
 
+static void aside_return(struct disk_queue *queue, uint64_t bytes)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->aside_bytes -= bfr_disk_blocks(bytes);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+// As `name` in quarantine. It may be there from an earlier reading of the segment: then it is counted already.
+static bool keep_range(struct disk_queue *queue, const struct segment_file *file, uint64_t from, uint64_t to,
+                       const char *name)
+{
+    struct stat info;
+    if (fstatat(queue->dir.quarantine, name, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISREG(info.st_mode);
+    if (!bfr_disk_aside_take(queue, to - from))
+        return false;
+    int fd = openat(queue->dir.quarantine, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool good = fd >= 0 && copy_range(file, from, to, fd);
+    if (fd >= 0)
+        close(fd);
+    if (!good && fd >= 0)
+        (void)unlinkat(queue->dir.quarantine, name, 0);
+    if (!good)
+        aside_return(queue, to - from);
+    return good;
+}
+
 static void note(struct disk_queue *queue, const char *text)
 {
     pthread_mutex_lock(&queue->mutex);
@@ -59,20 +86,14 @@ void bfr_disk_aside_bytes(struct disk_queue *queue, const struct segment_file *f
 {
     char name[64], path[320];
     snprintf(name, sizeof name, "%016" PRIx64 "-%" PRIu64 ".bin", file->id, from);
-    int fd = bfr_disk_aside_take(queue, to - from)
-                 ? openat(queue->dir.quarantine, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
-                 : -1;
-    bool seen_before = fd < 0 && errno == EEXIST;
-    bool kept = seen_before || (fd >= 0 && copy_range(file, from, to, fd));
-    if (fd >= 0)
-        close(fd);
+    bool kept = keep_range(queue, file, from, to, name);
     snprintf(path, sizeof path, "%.200s/.bfr/quarantine/%s", queue->options.directory, name);
     if (!torn)
         note(queue, "damaged records were set aside in quarantine; see the log");
     bfr_log(queue->host, torn ? BFR_LOG_INFO : BFR_LOG_ERROR,
             torn ? "a write that the last stop cut off was set aside; it was never acknowledged"
                  : "part of a segment is damaged; what was in it is lost to the daemon and set aside",
-            "file", kept ? path : "(no room to keep it)", "offset", bfr_num((int64_t)from).text, "bytes",
+            "kept", kept ? path : "(no room to keep it)", "offset", bfr_num((int64_t)from).text, "bytes",
             bfr_num((int64_t)(to - from)).text, NULL);
 }
 
@@ -92,7 +113,7 @@ bool bfr_disk_aside_segment(struct disk_queue *queue, uint64_t id)
     (void)fsync(queue->dir.segments);
     note(queue, "a whole segment could not be read and was set aside in quarantine; see the log");
     snprintf(path, sizeof path, "%.200s/.bfr/quarantine/%s", queue->options.directory, name);
-    bfr_log(queue->host, BFR_LOG_ERROR, "not a segment that can be read; set aside as a whole", "file", path, NULL);
+    bfr_log(queue->host, BFR_LOG_ERROR, "not a segment that can be read; set aside as a whole", "kept", path, NULL);
     return true;
 }
 

@@ -232,7 +232,7 @@ static void fold_event(struct bfr_log_fold *fold, uint64_t now_ms, const char *m
     const char *const fields[] = {"v", value, NULL};
     struct bfr_log_line line;
     bfr_log_line_begin(&line, BFR_LOG_LOGFMT, 0, BFR_LOG_WARN, "s3", message, fields);
-    bfr_log_fold_add(fold, now_ms * 1000000, BFR_LOG_WARN, "s3", message, &line);
+    bfr_log_fold_add(fold, now_ms * 1000000, BFR_LOG_WARN, "s3", message, NULL, &line);
 }
 
 static struct bfr_log_fold *fold_new(void)
@@ -330,6 +330,23 @@ static void test_message_too_long_for_the_table_is_still_written(void **state)
     fold_event(fold, 1, message, "2");
     assert_int_equal(count_of(emitted, "mmm\" v="), 2);
     free(fold);
+}
+
+static void test_every_thing_put_aside_is_named(void **state)
+{
+    (void)state;
+    struct capture capture = capture_begin();
+    static const char *const names[] = {"a.bin", "b.bin", "b.bin", "b.bin", "c.bin", "a.bin"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        bfr_say(BFR_LOG_ERROR, "disk", "set aside", "n", bfr_num((int64_t)i).text, "kept", names[i], NULL);
+    char *text = capture_end(&capture);
+    assert_int_equal(count_of(text, "msg=\"set aside\""), 5);
+    assert_non_null(strstr(text, "n=0 kept=a.bin\n"));
+    assert_non_null(strstr(text, "n=1 kept=b.bin\n"));
+    assert_non_null(strstr(text, "n=3 kept=b.bin repeated=2\n")); // what is the same is folded all the same
+    assert_non_null(strstr(text, "n=4 kept=c.bin\n"));
+    assert_non_null(strstr(text, "n=5 kept=a.bin\n"));
+    free(text);
 }
 
 static void test_counts_still_held_are_written_at_exit(void **state)
@@ -467,6 +484,7 @@ static void test_lines_of_many_threads_never_mix(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_thing_put_aside_is_named),
         cmocka_unit_test(test_counts_still_held_are_written_at_exit), // forks: before any thread exists
         cmocka_unit_test(test_logfmt_line_has_time_level_inst_message_fields),
         cmocka_unit_test(test_time_is_utc_with_milliseconds),
