@@ -12,6 +12,7 @@
 #include "disk_aside.h"
 #include "disk_entry.h"
 #include "disk_letters.h"
+#include "disk_recent.h"
 #include "disk_read.h"
 #include "disk_room.h"
 
@@ -288,6 +289,7 @@ static void expire_one(struct disk_queue *queue, uint64_t sequence)
     if (!bfr_letter_read(queue->dir.letters, sequence, &note))
         return;
     if (is_old(queue, &note) && bfr_disk_letter_drop(queue, &note)) {
+        bfr_disk_recent_forget(queue, &note.batch);
         queue->host->account(queue->host, BFR_ACCOUNT_PURGED_BURIED, note.letter.tenant, 1, note.letter.body_bytes);
         bfr_log(queue->host, BFR_LOG_INFO, "dead letter is past dlq_max_age and purged", "id", note.id, "tenant",
                 note.letter.tenant, "dataset", note.letter.dataset, "filename", note.letter.filename, NULL);

@@ -184,6 +184,8 @@ static void *keeper_main(void *arg)
         bool more = turn(queue, &next_ns);
         more |= bfr_adopt_step(queue);
         pthread_mutex_lock(&queue->mutex);
+        queue->keeper_turns++;
+        pthread_cond_broadcast(&queue->commit_done);
         if (!more && !queue->keeper_poke && !queue->keeper_stop)
             bfr_disk_wait(queue, &queue->keeper_wanted, queue->host->monotonic_ns(queue->host) + TURN_NS);
     }
@@ -197,6 +199,17 @@ uint32_t bfr_disk_keeper_start(struct disk_queue *queue, struct bfr_err *err)
     uint32_t status = bfr_disk_thread(&queue->keeper_thread, "disk-keeper", keeper_main, queue, err);
     queue->keeper_runs = status == BFR_OK;
     return status;
+}
+
+void bfr_disk_keeper_pass(struct disk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t turns = queue->keeper_turns;
+    queue->keeper_poke = true;
+    pthread_cond_signal(&queue->keeper_wanted);
+    while (queue->keeper_runs && !queue->keeper_stop && queue->keeper_turns == turns)
+        bfr_disk_wait(queue, &queue->commit_done, UINT64_MAX);
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 void bfr_disk_keeper_stop(struct disk_queue *queue)

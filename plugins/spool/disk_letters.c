@@ -10,6 +10,7 @@
 #include "disk_commit.h"
 #include "disk_entry.h"
 #include "disk_letter_walk.h"
+#include "disk_recent.h"
 #include "disk_room.h"
 #include "filter.h"
 
@@ -135,6 +136,8 @@ uint64_t bfr_disk_purge(void *self, const struct bfr_filter *filter, bool held, 
         if (hit && !dry_run)
             hit = hand.entry != NULL ? purge_entry(queue, hand.entry) : bfr_disk_letter_drop(queue, &hand.note);
         count += hit ? 1 : 0;
+        if (hit && !dry_run)
+            bfr_disk_recent_forget(queue, &hand.note.batch);
         if (hit && !dry_run && gone != NULL)
             gone(arg, &hand.note.letter);
         bfr_letter_put_back(queue, &hand);
@@ -143,6 +146,8 @@ uint64_t bfr_disk_purge(void *self, const struct bfr_filter *filter, bool held, 
     (void)fsync(queue->dir.letters);
     if (held)
         count += bfr_disk_purge_held(queue, filter, dry_run, &told);
+    if (count > 0 && !dry_run)
+        bfr_disk_recent_sync(queue);
     pthread_mutex_unlock(&queue->work);
     if (count > 0 && !dry_run)
         queue->host->ready(queue->host);

@@ -8,6 +8,7 @@
 #include "disk_letters.h"
 #include "disk_load.h"
 #include "disk_read.h"
+#include "disk_recent.h"
 #include "disk_room.h"
 #include "filter.h"
 
@@ -26,9 +27,10 @@ static bool tenant_may_match(const struct bfr_filter *filter, const char *tenant
     return filter->tenant != NULL && (strcmp(filter->tenant, "*") == 0 || strcmp(filter->tenant, tenant) == 0);
 }
 
-// A held batch as a letter: reason 0.
+// A held batch as a letter: reason 0. Its key is free from then on.
 static void tell(const struct purge *purge, const struct bfr_batch *batch, const char *id)
 {
+    bfr_disk_recent_forget(purge->queue, batch);
     struct bfr_letter letter = {.size = sizeof letter,
                                 .id = id,
                                 .account = batch->account,

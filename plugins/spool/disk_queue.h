@@ -214,7 +214,8 @@ struct disk_queue {
     bool keeper_stop;
     bool keeper_runs;
     bool keeper_poke; // news since it last looked
-    bool recovered;   // every segment is counted
+    uint64_t keeper_turns;
+    bool recovered; // every segment is counted
     bool punch_unsupported;
     bool moving;         // the reserve may be used
     struct adopt *adopt; // the keeper's: files of the previous product; NULL: none left

@@ -54,12 +54,24 @@ void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *bat
         bfr_disk_recent_add(queue, entry, size, 1);
 }
 
+void bfr_disk_recent_forget(struct disk_queue *queue, const struct bfr_batch *batch)
+{
+    bfr_disk_recent_found(queue, batch, RECENT_PURGED);
+}
+
 // --- telling the host
 
 // Sequences, rising once they are sorted.
 struct numbers {
     uint64_t *list;
     size_t count, room;
+};
+
+// A key that was purged: what was received until then under it is not known any more. In any order with the entry of the
+// batch, which the newest segment may bring in later once more.
+struct purged {
+    uint64_t key; // a hash
+    int64_t until_ns;
 };
 
 struct telling {
@@ -69,6 +81,9 @@ struct telling {
     int64_t since_ns;
     uint64_t first_id; // the oldest segment that any of them was written to
     struct numbers held, buried;
+    struct purged *purged;
+    size_t purged_count, purged_room;
+    bool failed; // memory was short
 };
 
 static bool numbers_add(struct numbers *numbers, uint64_t number)
@@ -150,10 +165,64 @@ static bool note_segments(struct telling *telling)
     return good;
 }
 
+static uint64_t key_of(const struct bfr_recent *recent)
+{
+    const char *const names[] = {recent->tenant, recent->dataset, recent->filename};
+    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
+    for (size_t i = 0; i < 3; i++)
+        for (const char *at = names[i]; at == names[i] || at[-1] != '\0'; at++)
+            hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+    return hash;
+}
+
+// By key, the latest first.
+static int compare_purged(const void *left, const void *right)
+{
+    const struct purged *a = left, *b = right;
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    return (a->until_ns < b->until_ns) - (a->until_ns > b->until_ns);
+}
+
+static void purged_add(struct telling *telling, const struct bfr_recent *recent)
+{
+    if (telling->purged_count == telling->purged_room) {
+        size_t room = telling->purged_room == 0 ? 256 : 2 * telling->purged_room;
+        struct purged *list = reallocarray(telling->purged, room, sizeof *list);
+        if (list == NULL) {
+            telling->failed = true;
+            errno = ENOMEM;
+            return;
+        }
+        telling->purged = list;
+        telling->purged_room = room;
+    }
+    telling->purged[telling->purged_count++] = (struct purged){key_of(recent), recent->received_ns};
+}
+
+static bool is_purged(const struct telling *telling, const struct bfr_recent *recent)
+{
+    if (telling->purged_count == 0)
+        return false;
+    uint64_t key = key_of(recent);
+    size_t low = 0, high = telling->purged_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (telling->purged[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < telling->purged_count && telling->purged[low].key == key &&
+           telling->purged[low].until_ns >= recent->received_ns;
+}
+
 static void find_first(void *arg, const struct bfr_recent *recent, uint64_t sequence)
 {
     struct telling *telling = arg;
-    if (recent->received_ns >= telling->since_ns && sequence >> 24 < telling->first_id)
+    if (sequence == RECENT_PURGED)
+        purged_add(telling, recent);
+    else if (recent->received_ns >= telling->since_ns && sequence >> 24 < telling->first_id)
         telling->first_id = sequence >> 24;
 }
 
@@ -162,7 +231,7 @@ static void tell(void *arg, const struct bfr_recent *recent, uint64_t sequence)
     const struct telling *telling = arg;
     const struct disk_queue *queue = telling->queue;
     struct bfr_recent told = *recent;
-    if (recent->received_ns < telling->since_ns)
+    if (sequence == RECENT_PURGED || recent->received_ns < telling->since_ns || is_purged(telling, recent))
         return;
     told.flags = BFR_RECENT_COUNTED; // host->account has the sums
     bool held = numbers_have(telling->held.list, telling->held.count, sequence);
@@ -178,12 +247,15 @@ void bfr_disk_recent(void *self, void (*visit)(void *arg, const struct bfr_recen
     struct telling telling = {.queue = queue, .visit = visit, .arg = arg, .first_id = UINT64_MAX};
     telling.since_ns = queue->host->wall_ns(queue->host) - (int64_t)(queue->options.recent_window_ms * DISK_NS_PER_MS);
     pthread_mutex_lock(&queue->work);
-    if (!bfr_recent_read(&queue->recent, find_first, &telling) || !note_segments(&telling) ||
-        !bfr_recent_read(&queue->recent, tell, &telling))
+    bool good = bfr_recent_read(&queue->recent, find_first, &telling) && !telling.failed;
+    if (telling.purged_count > 1)
+        qsort(telling.purged, telling.purged_count, sizeof *telling.purged, compare_purged);
+    if (!good || !note_segments(&telling) || !bfr_recent_read(&queue->recent, tell, &telling))
         bfr_disk_recent_trouble(queue, errno);
     pthread_mutex_unlock(&queue->work);
     free(telling.held.list);
     free(telling.buried.list);
+    free(telling.purged);
 }
 
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error)

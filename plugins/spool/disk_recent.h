@@ -16,6 +16,8 @@ void bfr_disk_recent_sync(struct disk_queue *queue);
 void bfr_disk_recent_open(struct disk_queue *queue);
 // What went wrong; said once.
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error);
+// It was purged: its key is free, after a restart too. Any thread.
+void bfr_disk_recent_forget(struct disk_queue *queue, const struct bfr_batch *batch);
 // A record that recent.log may not have. Start.
 void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch, uint64_t sequence);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Redriving: dead letters become held again. Any thread but the pumps'; `work` is held, so that no letter moves meanwhile, and
-// the commit thread does the writing.
+// Redriving: dead letters become held again. Any thread but the pumps'; the commit thread does the writing. `work` is held, so
+// that no letter moves meanwhile, but let go of after each group: the keeper has its turns, so space comes back.
 //
 // One that is still in its segment gets a mark. One with files is written as a new record, many in one group, and the record
 // names the letter: as long as the letter's .json is there, the record counts for nothing, to a reader and to the recovery.
@@ -15,6 +15,7 @@
 
 #include "disk_commit.h"
 #include "disk_entry.h"
+#include "disk_keeper.h"
 #include "disk_letter_walk.h"
 #include "disk_put.h"
 #include "disk_room.h"
@@ -227,33 +228,64 @@ static bool redrive_file(struct redrive *redrive, struct letter_note *note)
     return take_one(redrive, note);
 }
 
+// The highest sequence there is. What is taken back gets a higher one, and may be a letter again before this is over.
+static uint64_t last_sequence(struct disk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    const struct disk_segment *current = queue->current;
+    uint64_t last = current != NULL ? current->file.id << 24 | current->records : queue->next_segment_id << 24;
+    pthread_mutex_unlock(&queue->mutex);
+    return last;
+}
+
+// From the letter behind `after` on until a group is full. False: that was all.
+static bool redrive_some(struct redrive *redrive, const struct bfr_filter *filter, bool dry_run, uint64_t *after,
+                         uint64_t last, uint64_t *matched)
+{
+    struct disk_queue *queue = redrive->queue;
+    struct letter_in_hand hand;
+    struct letter_walk walk;
+    bool full = false;
+
+    pthread_mutex_lock(&queue->work);
+    redrive->marks_flushed = false; // the keeper may have made letters of others since
+    bfr_letter_walk_begin(&walk, queue, *after);
+    while (!full && bfr_letter_walk_next(&walk, &hand)) {
+        if (walk.after > last) {
+            bfr_letter_put_back(queue, &hand);
+            break;
+        }
+        bool hit = bfr_filter_matches(filter, &hand.note.batch, hand.note.id);
+        bool taken = false;
+        *matched += hit ? 1 : 0;
+        if (hit && !dry_run && hand.entry != NULL)
+            redrive_entry(redrive, &hand);
+        else if (hit && !dry_run)
+            taken = redrive_file(redrive, &hand.note);
+        if (!taken)
+            bfr_letter_put_back(queue, &hand);
+        full = redrive->count == AT_ONCE || redrive->bytes >= AT_ONCE_BYTES;
+    }
+    *after = walk.after;
+    bfr_letter_walk_end(&walk);
+    finish_some(redrive);
+    pthread_mutex_unlock(&queue->work);
+    return full;
+}
+
 uint64_t bfr_disk_redrive(void *self, const struct bfr_filter *filter, bool dry_run,
                           void (*moved)(void *arg, const struct bfr_letter *letter), void *arg)
 {
     struct disk_queue *queue = self;
     const struct disk_told told = {moved, arg};
     struct redrive redrive = {.queue = queue, .told = &told};
-    struct letter_in_hand hand;
-    struct letter_walk walk;
-    uint64_t matched = 0;
+    uint64_t matched = 0, after = 0, last = last_sequence(queue);
 
     redrive.some = calloc(AT_ONCE, sizeof *redrive.some);
     if (redrive.some == NULL)
         return 0;
-    pthread_mutex_lock(&queue->work);
-    bfr_letter_walk_begin(&walk, queue, 0);
-    while (bfr_letter_walk_next(&walk, &hand)) {
-        bool hit = bfr_filter_matches(filter, &hand.note.batch, hand.note.id);
-        matched += hit ? 1 : 0;
-        if (hit && !dry_run && hand.entry != NULL)
-            redrive_entry(&redrive, &hand);
-        else if (hit && !dry_run && redrive_file(&redrive, &hand.note))
-            continue;
-        bfr_letter_put_back(queue, &hand);
-    }
-    bfr_letter_walk_end(&walk);
-    finish_some(&redrive);
-    pthread_mutex_unlock(&queue->work);
+    while (redrive_some(&redrive, filter, dry_run, &after, last, &matched))
+        bfr_disk_keeper_pass(queue);
     free(redrive.some);
     if (redrive.moved > 0)
         queue->host->ready(queue->host);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// recent.log, as FORMAT.md lays it out: keys and hashes of what was accepted lately. Appended by one thread without waiting
-// for the disk, synced now and then. When it is full it becomes recent.old, and what was there before is gone: that takes
+// recent.log, as FORMAT.md lays it out: keys and hashes of what was accepted lately. Appended without waiting for the
+// disk, synced now and then. When it is full it becomes recent.old, and what was there before is gone: that takes
 // no more space and no more time than two renames. Knows no queue.
 #ifndef BFR_SPOOL_RECENT_LOG_H
 #define BFR_SPOOL_RECENT_LOG_H
@@ -11,6 +11,9 @@
 #include <stdint.h>
 
 #include <bfr/queue.h>
+
+// Instead of a sequence: the batch was purged, and its key with it.
+#define RECENT_PURGED UINT64_C(0)
 
 #define RECENT_NAME       "recent.log"
 #define RECENT_OLD_NAME   "recent.old"
@@ -37,7 +40,7 @@ void bfr_recent_close(struct recent_log *log);
 // How large either file may grow. Before the first append.
 void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t most_bytes);
 
-// One entry of `batch`, whose record has that sequence, into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too
+// One entry of `batch`, whose record has that sequence (or RECENT_PURGED), into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too
 // long to be any sender's.
 size_t bfr_recent_encode(const struct bfr_batch *batch, uint64_t sequence, uint8_t *out);
 // Encoded entries behind the others; false with errno.

@@ -182,7 +182,7 @@ int bfr_tool_dlq_ls(int argc, char **argv)
 {
     struct tool_request request;
     struct disk_dir dir;
-    if (!bfr_tool_request_parse(argc, argv, false, &request) || request.dry_run)
+    if (!bfr_tool_request_parse(argc, argv, false, &request) || request.dry_run || request.sink_count > 0)
         return BFR_TOOL_USAGE;
     if (!bfr_tool_open_reading(&dir, request.directory, TOOL_DLQ_WAY_OUT))
         return BFR_TOOL_FAILED;
@@ -198,7 +198,8 @@ int bfr_tool_dlq_show(int argc, char **argv)
 {
     struct tool_request request;
     struct disk_dir dir;
-    if (!bfr_tool_request_parse(argc, argv, true, &request) || request.dry_run || request.selects)
+    if (!bfr_tool_request_parse(argc, argv, true, &request) || request.dry_run || request.sink_count > 0 ||
+        request.selects)
         return BFR_TOOL_USAGE;
     if (!bfr_tool_open_reading(&dir, request.directory, TOOL_DLQ_WAY_OUT))
         return BFR_TOOL_FAILED;

@@ -10,6 +10,7 @@
 
 #include "filter.h"
 #include "marks.h"
+#include "recent_log.h"
 #include "tool_letters.h"
 
 #define AT_ONCE       4096
@@ -26,6 +27,8 @@ struct change {
     const struct tool_request *request;
     struct disk_dir dir;
     bool purge;
+    struct recent_log recent; // open for a purge
+    bool recent_failed;
     uint64_t count; // letters that were changed, or would be
     uint64_t next_id;
     struct tool_draft *first, **last; // of taken
@@ -60,9 +63,18 @@ static void put_change(const struct change *change, const struct tool_segment *s
             put_mark(buffer, nonce, record->sequence, i, MARK_WANTED);
 }
 
+// Its key is free: the same bytes are a new batch to the next daemon.
+static void forget_key(struct change *change, const struct bfr_batch *batch)
+{
+    uint8_t entry[RECENT_ENTRY_MAX];
+    size_t size = bfr_recent_encode(batch, RECENT_PURGED, entry);
+    if (change->purge && !change->request->dry_run && size > 0)
+        change->recent_failed |= !bfr_recent_append(&change->recent, entry, size, 1);
+}
+
 // Is it a letter that was asked for? Without its envelope nobody knows: *out_good.
-static bool is_asked_for(const struct change *change, const struct tool_segment *segment,
-                         const struct found_record *found, bool *out_good)
+static bool is_asked_for(struct change *change, const struct tool_segment *segment, const struct found_record *found,
+                         bool *out_good)
 {
     if (!bfr_tool_is_letter(segment->found, found))
         return false;
@@ -74,6 +86,8 @@ static bool is_asked_for(const struct change *change, const struct tool_segment 
     char id[LETTER_ID_SIZE];
     bfr_letter_id(found->sequence, id);
     bool hit = bfr_filter_matches(&change->request->filter, &record->batch, id);
+    if (hit)
+        forget_key(change, &record->batch);
     free(record);
     return hit;
 }
@@ -160,11 +174,9 @@ static bool take_letter(struct change *change, struct letter_note *note)
 {
     struct taken *taken = calloc(1, sizeof *taken);
     char *body = taken == NULL ? NULL : bfr_letter_read_body(change->dir.letters, note);
-    if (body == NULL || note->consumer_count == 0) {
+    if (body == NULL) {
         bfr_tool_complain("dead letter %s is not taken back: %s", note->id,
-                          body != NULL      ? "it does not say which sink buried it; only a running daemon can retry it"
-                          : errno == EILSEQ ? "its .batch is damaged"
-                                            : strerror(errno));
+                          errno == EILSEQ ? "its .batch is damaged" : strerror(errno));
         bfr_letter_note_free(note);
         free(body);
         free(taken);
@@ -185,6 +197,22 @@ static bool take_letter(struct change *change, struct letter_note *note)
     return change->taken_count < AT_ONCE && change->taken_bytes < AT_ONCE_BYTES ? true : finish_taken(change);
 }
 
+// Who is to have a letter back that does not say who buried it: a running daemon knows its sinks, a directory does not.
+static bool name_sinks(const struct change *change, struct letter_note *note)
+{
+    const struct tool_request *request = change->request;
+    if (change->purge || note->consumer_count > 0)
+        return true;
+    for (uint32_t i = 0; i < request->sink_count; i++)
+        note->consumers[note->consumer_count++] = request->sinks[i];
+    if (note->consumer_count == 0)
+        bfr_tool_complain(
+            "dead letter %s is not taken back: it does not say which sink buried it; name each sink of the "
+            "configuration with --sink, or retry it when the daemon runs",
+            note->id);
+    return note->consumer_count > 0;
+}
+
 static bool change_file(struct change *change, uint64_t sequence)
 {
     struct letter_note note;
@@ -194,12 +222,16 @@ static bool change_file(struct change *change, uint64_t sequence)
         return false;
     }
     bool hit = bfr_filter_matches(&change->request->filter, &note.batch, note.id);
+    if (hit && !name_sinks(change, &note)) {
+        bfr_letter_note_free(&note);
+        return false;
+    }
     if (hit && !change->purge && !change->request->dry_run)
         return take_letter(change, &note);
     if (hit && change->request->dry_run)
         change->count++;
-    else if (hit)
-        good = remove_letter(change, &note);
+    else if (hit && (good = remove_letter(change, &note)))
+        forget_key(change, &note.batch);
     bfr_letter_note_free(&note);
     return good;
 }
@@ -220,10 +252,30 @@ static bool change_files(struct change *change)
 
 // --- the commands
 
+static bool open_recent(struct change *change)
+{
+    bfr_recent_init(&change->recent);
+    change->recent_failed =
+        change->purge && !change->request->dry_run && !bfr_recent_open(&change->recent, change->dir.root);
+    return !change->recent_failed;
+}
+
+static bool close_recent(struct change *change)
+{
+    change->recent_failed |= !bfr_recent_sync(&change->recent);
+    bfr_recent_close(&change->recent);
+    if (change->recent_failed)
+        bfr_tool_complain(
+            "cannot write recent.log of '%s'; what was purged may be taken for known when it is sent again "
+            "within dedup.window",
+            change->request->directory);
+    return !change->recent_failed;
+}
+
 static int run(int argc, char **argv, bool purge)
 {
     struct tool_request request;
-    if (!bfr_tool_request_parse(argc, argv, false, &request) || request.json)
+    if (!bfr_tool_request_parse(argc, argv, false, &request) || request.json || (purge && request.sink_count > 0))
         return BFR_TOOL_USAGE;
     if (!request.selects) {
         bfr_tool_complain("say which dead letters: --tenant, --dataset, --file or --id; --tenant '*' is all of them");
@@ -234,7 +286,9 @@ static int run(int argc, char **argv, bool purge)
     if (!bfr_tool_open(&change.dir, request.directory, TOOL_DLQ_WAY_OUT))
         return BFR_TOOL_FAILED;
     uint64_t first_id = change.next_id = bfr_tool_next_id(&change.dir);
-    bool good = bfr_tool_each_segment(&change.dir, change_segment, &change) && change_files(&change);
+    bool good = open_recent(&change);
+    good = bfr_tool_each_segment(&change.dir, change_segment, &change) && change_files(&change) && good;
+    good = close_recent(&change) && good;
     if (change.next_id != first_id && !bfr_tool_save_id(&change.dir, change.next_id))
         bfr_tool_complain("cannot write the checkpoint of '%s': %s", request.directory, strerror(errno));
     printf("%" PRIu64 " dead letters %s%s\n", change.count, request.dry_run ? "would be " : "",

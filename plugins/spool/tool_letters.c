@@ -32,6 +32,8 @@ static bool parse_value(struct tool_request *request, int argc, char **argv, int
     memcpy(name, argv[*i], length);
     name[length] = '\0';
     const char **place = value_place(request, name);
+    if (strcmp(name, "--sink") == 0 && request->sink_count < RECORD_CONSUMERS_MAX)
+        place = &request->sinks[request->sink_count++];
     if (place == NULL || *place != NULL || (equals == NULL && *i + 1 == argc))
         return false;
     *place = equals != NULL ? equals + 1 : argv[++*i];

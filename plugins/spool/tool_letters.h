@@ -17,7 +17,9 @@ struct tool_request {
     bool selects;             // at least one was named
     bool json;
     bool dry_run;
-    const char *id; // the operand; NULL: none
+    const char *id;                          // the operand; NULL: none
+    const char *sinks[RECORD_CONSUMERS_MAX]; // of letters that do not say which sink buried them
+    uint32_t sink_count;
 };
 
 // Options and, with `operand`, one operand. False: wrong usage; what about it is said unless it is plain.

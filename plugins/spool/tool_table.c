@@ -11,7 +11,7 @@ const struct bfr_tool bfr_spool_tools[TOOL_COUNT] = {
     {"dlq ls", "--dir DIR [--tenant T] [--dataset D] [--file NAME] [--id ID] [--json]", "list dead letters",
      bfr_tool_dlq_ls},
     {"dlq show", "ID --dir DIR [--json]", "all that is known of a dead letter", bfr_tool_dlq_show},
-    {"dlq retry", "--dir DIR --tenant T [--dataset D] [--file NAME] [--id ID] [--dry-run]",
+    {"dlq retry", "--dir DIR --tenant T [--dataset D] [--file NAME] [--id ID] [--sink NAME]... [--dry-run]",
      "offer dead letters to their sinks again", bfr_tool_dlq_retry},
     {"dlq purge", "--dir DIR --tenant T [--dataset D] [--file NAME] [--id ID] [--dry-run]",
      "delete dead letters for good", bfr_tool_dlq_purge},

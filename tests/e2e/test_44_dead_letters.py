@@ -140,6 +140,44 @@ def test_purged_letters_are_gone_and_no_others(make_lives, dlq, share):
     assert drained(receiver).batches("recovered") == 4
 
 
+@pytest.mark.parametrize("share", ["0.25", "0"], ids=["filed", "in-segments"])
+def test_the_name_of_a_purged_letter_is_free(make_lives, dlq, share):
+    lives = make_lives(options={"dlq_max_share": share})
+    victim, other = conflicts(lives, 2)
+    assert dlq("purge", "--dir", lives.directory, "--tenant", "*", "--file",
+               victim.rsplit("/", 1)[1]).stdout == "1 dead letters purged\n"
+    (lives.sink / victim).unlink()
+    receiver = lives.start()
+    drained(receiver)
+    body, sender = gzip_batch(1, "new"), Sender(receiver.port)
+    assert sender.post("acme", "web", body, victim.rsplit("/", 1)[1]).status == 200
+    assert sender.post("acme", "web", body, other.rsplit("/", 1)[1]).status == 409, "the other letter is still there"
+    wait_until(lambda: receiver.stored(lives.sink).get(victim) == body, "the new batch under the old name")
+    receiver.stop()
+    third = lives.start()  # and it is known from now on
+    drained(third)
+    assert Sender(third.port).post("acme", "web", gzip_batch(1, "third"), victim.rsplit("/", 1)[1]).status == 409
+
+
+def test_a_letter_that_names_no_sink_is_taken_back_by_either_way(make_lives, dlq, build):
+    lives = make_lives()
+    bodies = write_letters(lives.directory, 4)
+    for path in lives.files("dlq/*.json"):
+        path.write_text(path.read_text().replace('"consumers": ["fs"]', '"consumers": []'))
+    first = f"{1 << 24 | 1:016x}"
+    refused = dlq("retry", "--dir", lives.directory, "--id", first)
+    assert refused.returncode == 1 and "--sink" in refused.stderr and refused.stdout == "0 dead letters taken back\n"
+    dry = dlq("retry", "--dir", lives.directory, "--id", first, "--dry-run")
+    assert dry.returncode == 1 and dry.stdout == "0 dead letters would be taken back\n"
+    taken = dlq("retry", "--dir", lives.directory, "--id", first, "--sink", "fs")
+    assert taken.returncode == 0 and taken.stdout == "1 dead letters taken back\n"
+    assert dlq("purge", "--dir", lives.directory, "--id", first, "--sink", "fs").returncode == 2
+    in_the_queue(build, lives.directory, None)  # the other three
+    receiver = lives.start()
+    drained(receiver)
+    assert receiver.stored(lives.sink) == bodies
+
+
 def test_a_running_daemon_is_left_alone_and_the_api_named(make_lives, dlq):
     lives = make_lives()
     lives.start()

@@ -244,7 +244,11 @@ def read_recent_file(path):
         if end + 4 <= len(data) and struct.unpack_from("<I", data, end)[0] == crc32c(data[at:end]):
             names = data[at + 64:end].split(b"\0")
             require(len(names) == 4 and names[3] == b"", "names of a recent entry")
-            entries.append((b"/".join(names[:3]).decode(), body_bytes, received_ns, data[at + 24:at + 56]))
+            entry = (b"/".join(names[:3]).decode(), body_bytes, received_ns, data[at + 24:at + 56])
+            if struct.unpack_from("<Q", data, at + 56)[0] != 0:
+                entries.append(entry)
+            else:  # purged
+                entries = [other for other in entries if other[0] != entry[0] or other[2] > received_ns]
             at = end + 4
         else:
             at += 1

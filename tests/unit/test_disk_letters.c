@@ -5,6 +5,8 @@
 
 static const struct bfr_filter everything = {.size = sizeof everything, .tenant = "*", .dataset = "*"};
 
+#define MANY_LETTERS 260 // more than one group of a redrive
+
 struct seen {
     int count;
     char names[16][32];
@@ -191,6 +193,87 @@ static bool is_missing(struct stage *stage)
     return stats_of(stage).held_batches == 1;
 }
 
+// In `moved`, with the first group: a batch is settled. With the last one: its segment must be gone.
+struct watch {
+    struct stage *stage;
+    struct bfr_lease *lease;
+    int moved, segments, segments_after;
+};
+
+static void note_moved(void *arg, const struct bfr_letter *letter)
+{
+    struct watch *watch = arg;
+    (void)letter;
+    if (watch->moved++ == 0) {
+        watch->segments = count_files("segments", ".seg");
+        ack_one(watch->stage, 0, watch->lease);
+    }
+    if (watch->moved == MANY_LETTERS)
+        watch->segments_after = count_files("segments", ".seg");
+}
+
+static bool are_filed(struct stage *stage)
+{
+    (void)stage;
+    return count_files("dlq", ".json") == MANY_LETTERS;
+}
+
+static void test_space_comes_back_while_many_letters_are_redriven(void **state)
+{
+    struct stage stage = open_stage("dlq_max_share=1");
+    struct watch watch = {.stage = &stage};
+    (void)state;
+
+    put_stored(&stage, "acme", "large", 200 * 1024);
+    watch.lease = lease_one(&stage, 0);
+    put_stored(&stage, "acme", "next", 100 * 1024); // begins another segment
+    struct bfr_lease *next = lease_one(&stage, 0);
+    for (int i = 0; i < MANY_LETTERS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "letter-%d", i);
+        bury_new(&stage, name);
+    }
+    assert_true(eventually(&stage, are_filed));
+    assert_int_equal(stage.table->redrive(stage.self, &everything, false, note_moved, &watch), MANY_LETTERS);
+    assert_int_equal(watch.moved, MANY_LETTERS);
+    assert_true(watch.segments_after < watch.segments);
+    ack_one(&stage, 0, next);
+    plugin_file_finish(stage.fake);
+}
+
+static void note_recent(void *arg, const struct bfr_recent *recent, bool held, bool buried)
+{
+    char *names = arg;
+    (void)held;
+    (void)buried;
+    strcat(names, recent->filename);
+    strcat(names, " ");
+}
+
+// A letter in a file, one without, a batch in RAM; and the entries that a crash makes twice.
+static void test_the_keys_of_what_was_purged_are_free_after_a_restart(void **state)
+{
+    struct stage stage = open_stage(NULL);
+    const struct bfr_filter acme = {.size = sizeof acme, .tenant = "acme", .dataset = "*"};
+    struct seen gone = {0};
+    char names[256] = "";
+    (void)state;
+
+    bury_new(&stage, "filed");
+    assert_true(eventually(&stage, letter_has_file));
+    bury_new(&stage, "letter");
+    put_stored(&stage, "acme", "held", 1000);
+    put_stored(&stage, "other", "kept", 1000);
+    assert_int_equal(stage.table->purge(stage.self, &acme, true, false, note, &gone), 3);
+    put_stored(&stage, "acme", "letter", 2000); // it was free at once
+    plugin_file_finish(stage.fake);
+
+    stage = open_stage(NULL);
+    stage.table->recent(stage.self, note_recent, names);
+    assert_string_equal(names, "kept letter ");
+    plugin_file_finish(stage.fake);
+}
+
 static void test_batches_of_a_consumer_that_is_gone_can_be_purged(void **state)
 {
     struct stage stage = open_stage_for("gone", NULL, NULL);
@@ -218,6 +301,8 @@ int main(void)
         TEST(test_a_filed_letter_is_redriven),
         TEST(test_letters_are_purged_by_filter),
         TEST(test_held_batches_are_purged_for_good),
+        TEST(test_space_comes_back_while_many_letters_are_redriven),
+        TEST(test_the_keys_of_what_was_purged_are_free_after_a_restart),
         TEST(test_batches_of_a_consumer_that_is_gone_can_be_purged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
