@@ -30,8 +30,9 @@ struct courier {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool leaving; // calls that began before are given up
-    bool gone;    // all calls are
+    bool leaving;  // calls that began before are given up
+    bool gone;     // all calls are
+    bool finished; // the service's thread is done
     uint64_t deadline_ns;
 };
 
@@ -73,6 +74,10 @@ static void *run_service(void *arg)
 {
     struct courier *courier = arg;
     courier->run(courier->arg);
+    pthread_mutex_lock(&courier->lock);
+    courier->finished = true;
+    pthread_cond_broadcast(&courier->changed);
+    pthread_mutex_unlock(&courier->lock);
     return NULL;
 }
 
@@ -104,28 +109,26 @@ void bfr_courier_leave(struct courier *courier, uint64_t deadline_ns)
 }
 
 // The farewell has had the time of the daemon's own stop; what is left of it until the deadline is still given.
+static void wait_farewell(struct courier *courier)
+{
+    pthread_mutex_lock(&courier->lock);
+    uint64_t until_ns = courier->leaving ? courier->deadline_ns : 0;
+    while (!courier->finished && bfr_courier_now(courier) < until_ns) {
+        struct timespec until = {(time_t)(until_ns / NS_PER_S), (long)(until_ns % NS_PER_S)};
+        pthread_cond_timedwait(&courier->changed, &courier->lock, &until);
+    }
+    courier->leaving = true;
+    courier->gone = true;
+    pthread_cond_broadcast(&courier->changed);
+    pthread_mutex_unlock(&courier->lock);
+}
+
 void bfr_courier_stop(struct courier *courier)
 {
     if (courier->running) {
-        struct timespec until = {.tv_sec = 0};
-        pthread_mutex_lock(&courier->lock);
-        bool was_leaving = courier->leaving;
-        courier->leaving = true;
-        courier->gone = !was_leaving;
-        until.tv_sec = (time_t)(courier->deadline_ns / NS_PER_S);
-        until.tv_nsec = (long)(courier->deadline_ns % NS_PER_S);
-        pthread_cond_broadcast(&courier->changed);
-        pthread_mutex_unlock(&courier->lock);
-        if (was_leaving && pthread_clockjoin_np(courier->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
-            courier->running = false;
-        } else {
-            pthread_mutex_lock(&courier->lock);
-            courier->gone = true;
-            pthread_cond_broadcast(&courier->changed);
-            pthread_mutex_unlock(&courier->lock);
-            pthread_join(courier->thread, NULL);
-            courier->running = false;
-        }
+        wait_farewell(courier);
+        pthread_join(courier->thread, NULL);
+        courier->running = false;
     }
     bfr_http_stop(courier->http);
 }

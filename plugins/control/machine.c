@@ -2,7 +2,6 @@
 // See machine.h. Read from the kernel at each call, by one thread at a time.
 #include "machine.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +43,10 @@ static void put_memory(json_t *out)
     char line[128];
     FILE *file = fopen("/proc/meminfo", "re");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        (void)sscanf(line, "MemTotal: %" SCNu64, &total);
-        (void)sscanf(line, "MemAvailable: %" SCNu64, &available);
+        if (strncmp(line, "MemTotal:", 9) == 0)
+            total = strtoull(line + 9, NULL, 10);
+        if (strncmp(line, "MemAvailable:", 13) == 0)
+            available = strtoull(line + 13, NULL, 10);
     }
     if (file != NULL)
         fclose(file);
