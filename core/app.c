@@ -260,13 +260,16 @@ static uint64_t effective_payload(const struct app *app)
 
 static uint32_t open_ports(struct app *app, struct bfr_err *err)
 {
+    app->payload_bytes = effective_payload(app);
     const struct bfr_admin_setup admin = {.settings = app->settings,
                                           .metrics = app->metrics,
                                           .pipeline = app->pipeline,
                                           .stages = visit_stages,
                                           .stages_arg = app,
-                                          .version = BFR_VERSION};
-    app->payload_bytes = effective_payload(app);
+                                          .version = BFR_VERSION,
+                                          .auth = app->auth,
+                                          .config = app->assembly.config,
+                                          .max_payload_bytes = app->payload_bytes};
     const struct bfr_http_setup http = {.settings = app->settings,
                                         .max_payload_bytes = app->payload_bytes,
                                         .clock = &bfr_clock_system,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The API port: /livez, /readyz, /api/v1/health, /metrics. One thread of its own, so that a slow admin request never
-// delays ingest, and the other way round.
+// The API port: health and metrics for everybody, the rest of docs/api.md for operators. One thread of its own, so that a
+// slow admin request never delays ingest, and the other way round.
 #ifndef BFR_CORE_HTTP_ADMIN_H
 #define BFR_CORE_HTTP_ADMIN_H
 
-#include "config_settings.h"
+#include "config_load.h"
 #include "metrics.h"
 #include "pipe_pipeline.h"
+#include "plugin_auth.h"
 
 struct bfr_http_admin;
 
@@ -18,6 +19,9 @@ struct bfr_admin_setup {
     void (*stages)(void *arg, bool (*visit)(void *visit_arg, const struct bfr_stage_status *stage), void *visit_arg);
     void *stages_arg;
     const char *version;
+    const struct bfr_auth *auth;     // whom to ask for tenants; NULL: nobody
+    const struct bfr_config *config; // in effect; its stages are bound
+    uint64_t max_payload_bytes;      // largest body that is taken
 };
 
 BFR_MUST_CHECK uint32_t bfr_http_admin_new(const struct bfr_admin_setup *setup, struct bfr_http_admin **out,

@@ -29,7 +29,7 @@ void bfr_admin_page_readyz(struct bfr_http_admin *admin, struct evhttp_request *
         bfr_admin_reply_text(request, 503, reason);
 }
 
-static const char *health_name(uint32_t state)
+const char *bfr_admin_state_name(uint32_t state)
 {
     switch (state) {
     case BFR_HEALTH_OK:
@@ -50,15 +50,15 @@ static bool add_stage(void *arg, const struct bfr_stage_status *stage)
 {
     struct health *health = arg;
     json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", stage->stage, "plugin", stage->plugin, "kind",
-                              bfr_kind_name(stage->kind), "status", health_name(stage->state), "reason",
+                              bfr_kind_name(stage->kind), "status", bfr_admin_state_name(stage->state), "reason",
                               bfr_admin_text(stage->reason));
     if (stage->state != BFR_HEALTH_OK)
         health->all_ok = false;
     return json_array_append_new(health->stages, entry) == 0;
 }
 
-// The first four fields are those of the previous product, in its order; there is no directory of tenants, hence the
-// fixed figures. 200 even when degraded: orchestrators restart what answers otherwise, and that would not help.
+// The first four fields are those of the previous product, in its order. Without a directory of tenants there is nothing in
+// it that could be unhealthy. 200 even when degraded: orchestrators restart what answers otherwise, and that would not help.
 void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
     (void)parameter;
@@ -66,13 +66,15 @@ void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *
     admin->setup.stages(admin->setup.stages_arg, add_stage, &health);
     const char *reason = NULL;
     bool ready = is_ready(admin, &reason);
+    uint64_t tenants = 0;
+    bool loaded = bfr_admin_directory(admin, &tenants);
     uint64_t uptime_ns = bfr_clock_now(&bfr_clock_system) - admin->born_ns;
     bfr_admin_reply_json(request, 200,
-                         json_pack("{s:s, s:s, s:i, s:b, s:I, s:b, s:s, s:o}", "status",
-                                   health.all_ok && ready ? "ok" : "degraded", "version", admin->setup.version,
-                                   "tenant_count", 0, "database_healthy", 1, "uptime_seconds",
-                                   (json_int_t)(uptime_ns / BFR_NS_PER_S), "ready", ready, "reason",
-                                   ready ? "" : reason, "stages", health.stages));
+                         json_pack("{s:s, s:s, s:I, s:b, s:I, s:b, s:s, s:o}", "status",
+                                   health.all_ok && ready && loaded ? "ok" : "degraded", "version",
+                                   admin->setup.version, "tenant_count", (json_int_t)tenants, "database_healthy",
+                                   loaded, "uptime_seconds", (json_int_t)(uptime_ns / BFR_NS_PER_S), "ready", ready,
+                                   "reason", ready ? "" : reason, "stages", health.stages));
 }
 
 void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)

@@ -17,6 +17,13 @@ static const struct bfr_admin_route routes[] = {
     {"/readyz", EVHTTP_REQ_GET, false, bfr_admin_page_readyz},
     {"/api/v1/health", EVHTTP_REQ_GET, false, bfr_admin_page_health},
     {"/metrics", EVHTTP_REQ_GET, false, bfr_admin_page_metrics},
+    {"/api/v1/tenants", EVHTTP_REQ_GET, true, bfr_admin_page_tenants},
+    {"/api/v1/tenants/count", EVHTTP_REQ_GET, true, bfr_admin_page_tenant_count},
+    {"/api/v1/tenants/{}", EVHTTP_REQ_GET, true, bfr_admin_page_tenant},
+    {"/api/v1/config", EVHTTP_REQ_GET, true, bfr_admin_page_config},
+    {"/api/v1/stats", EVHTTP_REQ_GET, true, bfr_admin_page_stats},
+    {"/api/v1/log-level", EVHTTP_REQ_GET, true, bfr_admin_page_level},
+    {"/api/v1/log-level", EVHTTP_REQ_PUT, true, bfr_admin_page_set_level},
     {"/api/v1/dlq/stats", EVHTTP_REQ_GET, true, bfr_admin_page_letters_stats},
     {"/api/v1/dlq/files", EVHTTP_REQ_GET, true, bfr_admin_page_letters},
     {"/api/v1/dlq/files/{}", EVHTTP_REQ_GET, true, bfr_admin_page_letter},
@@ -58,17 +65,25 @@ static bool takes(const struct bfr_admin_route *route, enum evhttp_cmd_type meth
     return route->method == method || (route->method == EVHTTP_REQ_GET && method == EVHTTP_REQ_HEAD);
 }
 
+static bool has_method(const char *path, enum evhttp_cmd_type method)
+{
+    char parameter[BFR_ADMIN_PARAMETER_MAX];
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (routes[i].method == method && fits(routes[i].path, path, parameter))
+            return true;
+    }
+    return false;
+}
+
 // RFC 9110 section 15.5.6: a 405 names the methods that the resource has.
 static void reply_not_allowed(struct evhttp_request *request, const char *path)
 {
-    char allow[64] = "", parameter[BFR_ADMIN_PARAMETER_MAX];
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        for (size_t j = 0; j < sizeof methods / sizeof methods[0]; j++) {
-            if (!fits(routes[i].path, path, parameter) || routes[i].method != methods[j].method)
-                continue;
-            size_t size = strlen(allow);
-            snprintf(allow + size, sizeof allow - size, "%s%s", size > 0 ? ", " : "", methods[j].allow);
-        }
+    char allow[64] = "";
+    for (size_t j = 0; j < sizeof methods / sizeof methods[0]; j++) {
+        if (!has_method(path, methods[j].method))
+            continue;
+        size_t size = strlen(allow);
+        snprintf(allow + size, sizeof allow - size, "%s%s", size > 0 ? ", " : "", methods[j].allow);
     }
     evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
     bfr_admin_reply_error(request, 405, "this page does not have that method");

@@ -64,6 +64,14 @@ typedef void bfr_admin_page(struct bfr_http_admin *admin, struct evhttp_request 
 
 // The pages. (http_admin_pages.c)
 bfr_admin_page bfr_admin_page_livez, bfr_admin_page_readyz, bfr_admin_page_health, bfr_admin_page_metrics;
+// Tenants. (http_admin_tenants.c)
+bfr_admin_page bfr_admin_page_tenants, bfr_admin_page_tenant_count, bfr_admin_page_tenant;
+// Figures and the log's level. (http_admin_stats.c) The configuration. (http_admin_config.c)
+bfr_admin_page bfr_admin_page_stats, bfr_admin_page_level, bfr_admin_page_set_level, bfr_admin_page_config;
+// How many tenants are known. False: there is a directory of tenants, but it has not been got yet.
+bool bfr_admin_directory(const struct bfr_http_admin *admin, uint64_t *out_tenants);
+// "ok", "degraded", "failed" of an enum bfr_health_state. (http_admin_pages.c)
+const char *bfr_admin_state_name(uint32_t state);
 // Dead letters. (http_admin_letters.c)
 bfr_admin_page bfr_admin_page_letters_stats, bfr_admin_page_letters, bfr_admin_page_letter;
 bfr_admin_page bfr_admin_page_retry, bfr_admin_page_purge, bfr_admin_page_purge_tenant;

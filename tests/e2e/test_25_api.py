@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API port for operators: who may use it, dead letters of a running daemon, and the commands that work through it."""
+import hashlib
 import json
 import random
 
@@ -54,7 +55,9 @@ def names_of(letters):
 
 # --- who may use it
 
-GUARDED = [("GET", "/api/v1/dlq/stats"), ("GET", "/api/v1/dlq/files"), ("GET", "/api/v1/dlq/files/1"),
+GUARDED = [("GET", "/api/v1/tenants"), ("GET", "/api/v1/tenants/count"), ("GET", "/api/v1/tenants/acme"),
+           ("GET", "/api/v1/config"), ("GET", "/api/v1/stats"), ("GET", "/api/v1/log-level"), ("PUT", "/api/v1/log-level"),
+           ("GET", "/api/v1/dlq/stats"), ("GET", "/api/v1/dlq/files"), ("GET", "/api/v1/dlq/files/1"),
            ("POST", "/api/v1/dlq/retry"), ("POST", "/api/v1/dlq/purge"), ("POST", "/api/v1/tenants/acme/purge")]
 
 
@@ -121,6 +124,115 @@ def test_a_form_is_no_json(receiver):
 def test_queries_are_checked_strictly(receiver, query):
     reply = Api(receiver).request("GET", f"/api/v1/dlq/files?{query}")
     assert reply.status == 400 and reply.json()["status"] == 400
+
+
+# --- tenants, configuration, figures, the log's level
+
+SECRETS = ["planted-admin-token", "planted-tenant-token", "planted-access-key", "planted-secret-key"]
+
+
+@pytest.fixture
+def secretive(make_receiver, tmp_path):
+    """A daemon that has been given a secret in every place that takes one."""
+    tenants = tmp_path / "tenants.yaml"
+    digest = hashlib.sha256(SECRETS[1].encode()).hexdigest()
+    tenants.write_text(json.dumps({"tenants": [
+        {"account": "a1", "tenant": "acme", "datasets": ["fw", "web"], "tokens": [f"sha256:{digest}"]},
+        {"account": "a1", "tenant": "globex", "datasets": "*", "tokens": [f"sha256:{digest}"]}]}))
+    return make_receiver({"server": {"admin_token": SECRETS[0]}}, pipeline=[
+        {"plugin": "auth", "mode": "tokens", "tenants_file": str(tenants)},
+        {"plugin": "memory", "max_bytes": "64MiB"},
+        {"plugin": "s3", "name": "main", "bucket_name": "intake", "endpoint": "127.0.0.1:1", "ssl": False,
+         "access_key": SECRETS[2], "secret_key": SECRETS[3]}]).start()
+
+
+def test_tenants_are_shown_without_their_tokens(secretive):
+    api = Api(secretive, SECRETS[0])
+    listed = api.get("/api/v1/tenants")
+    assert listed["count"] == 2 and [tenant["id"] for tenant in listed["tenants"]] == ["acme", "globex"]
+    assert api.get("/api/v1/tenants/count") == {"count": 2}
+    tenant = api.get("/api/v1/tenants/acme")["tenant"]
+    assert tenant == listed["tenants"][0]
+    assert tenant["bearer_token"] == "***" and tenant["account_id"] == "a1" and not tenant["all_datasets"]
+    assert tenant["datasets"][1] == {
+        "id": "web", "name": "web", "tenant_id": "acme", "data_hint": "",
+        "processing_config": {"enable_raw_storage": True, "partitioning_scheme": "date"}}
+    assert listed["tenants"][1]["all_datasets"] and listed["tenants"][1]["datasets"] == []
+    assert api.get("/api/v1/tenants/nobody", 404)["status"] == 404
+    health = secretive.health()
+    assert list(health)[:4] == ["status", "version", "tenant_count", "database_healthy"]
+    assert health["tenant_count"] == 2 and health["database_healthy"] is True
+
+
+def test_a_directory_that_has_not_come_yet_is_not_healthy(make_receiver):
+    receiver = make_receiver(pipeline=[
+        {"plugin": "auth", "mode": "control", "control_url": "http://127.0.0.1:1"}, {"plugin": "memory"},
+        {"plugin": "discard"}]).start()
+    health, api = receiver.health(), Api(receiver)
+    assert (health["status"], health["tenant_count"], health["database_healthy"]) == ("degraded", 0, False)
+    assert api.get("/api/v1/tenants") == {"tenants": [], "count": 0}
+    assert api.get("/api/v1/tenants/acme", 503)["status"] == 503
+
+
+def test_the_configuration_has_the_old_shape_and_no_secret(secretive):
+    config = Api(secretive, SECRETS[0]).get("/api/v1/config")
+    assert config["app"]["name"] == "bytefreezer-receiver" and config["app"]["version"]
+    assert config["webhook"] == {"port": 0, "max_payload_size": 10485760}
+    assert config["bytefreezer"] == {"upload_worker_count": 10}
+    assert config["s3_destination"] == {
+        "bucket_name": "intake", "region": "us-east-1", "access_key": "***", "secret_key": "***", "secret_name": "",
+        "endpoint": "127.0.0.1:1", "ssl": False}
+    assert config["control_service"]["enabled"] is False and config["control_service"]["api_key"] == ""
+    assert set(config["component_status"]) == {
+        "tenant_database", "soc_alert_client", "s3_destination", "upload_worker_pool"}
+    assert config["component_status"]["tenant_database"] == "ok" and config["component_status"]["soc_alert_client"] == "absent"
+    assert set(config) >= {"server", "soc", "housekeeping", "dev"}
+
+
+def test_figures_agree_with_the_metrics(secretive):
+    api, sender = Api(secretive, SECRETS[0]), Sender(secretive.port, token=SECRETS[1])
+    for _ in range(3):
+        assert sender.post("acme", "web", gzip_batch(), batch_name("acme", "web")).status == 200
+    stats = api.get("/api/v1/stats")
+    assert stats["totals"]["accepted"]["batches"] == stats["totals"]["held"]["batches"] == 3
+    assert stats["unaccounted_batches"] == 0
+    (queue,), (sink,) = stats["queues"], stats["sinks"]
+    assert queue["name"] == "memory" and queue["volatile"] and queue["limit_bytes"] == 64 << 20
+    assert queue["held"] == stats["totals"]["held"] and (sink["name"], sink["plugin"]) == ("main", "s3")
+    secretive.kill()  # what is in memory would be lost at a stop, and that is another test's subject
+
+
+def test_the_level_of_the_log_is_changed_while_it_runs(receiver):
+    api = Api(receiver)
+    assert api.get("/api/v1/log-level") == {"level": "debug"}
+    assert api.put("/api/v1/log-level", {"level": "error"}) == {"level": "error"}
+    quiet = len(receiver.log_lines())
+    assert Sender(receiver.port).post("acme", "web", b"", "x.gz").status == 400
+    assert len(receiver.log_lines()) == quiet
+    assert api.put("/api/v1/log-level", {"level": "info"}) == api.get("/api/v1/log-level") == {"level": "info"}
+    assert Sender(receiver.port).post("acme", "web", b"", "x.gz").status == 400
+    wait_until(lambda: receiver.logged("request refused", status="400"), "a line again")
+    for body in ({"level": "loud"}, {"level": 1}, {}, {"level": "info", "more": 1}):
+        assert api.put("/api/v1/log-level", body, 400)["status"] == 400
+
+
+def test_planted_secrets_are_seen_nowhere(secretive, build):
+    api = Api(secretive, SECRETS[0])
+    assert Sender(secretive.port, token=SECRETS[1]).post(
+        "acme", "web", gzip_batch(), batch_name("acme", "web")).status == 200
+    assert Sender(secretive.port, token="wrong").post("acme", "web", gzip_batch()).status == 401
+    pages = [secretive.get(path).text() for path in ("/metrics", "/api/v1/health")]
+    pages += [api.request(method, path).text() for method, path in GUARDED if method == "GET"]
+    pages += [wire.request(secretive.api_port, method, path).text() for method, path in GUARDED]
+    pages.append(build.run("config", "show", "--config", secretive.config_path).stdout)
+    secretive.kill()
+    pages.append(secretive.log())
+    digest = hashlib.sha256(SECRETS[1].encode()).hexdigest()
+    for secret in [SECRETS[0], SECRETS[1], SECRETS[3], digest]:
+        assert not [page for page in pages if secret in page]
+    # The id of an access key is none: `config show` has it, the API's pages do not.
+    assert [index for index, page in enumerate(pages) if SECRETS[2] in page] == [len(pages) - 2]
+    assert 'secret_key: "***"' in pages[-2] and 'admin_token: "***"' in pages[-2]
 
 
 # --- dead letters
