@@ -190,9 +190,12 @@ def test_an_absent_control_service_disturbs_nobody_and_no_stop(known, make_recei
     assert Sender(receiver.port).post().status == 200
     wait_until(lambda: receiver.logged(
         "far end does not take what is sent; batches are not affected, trying again"), "a line of it")
-    health = receiver.health()
-    stage = next(stage for stage in health["stages"] if stage["name"] == "control")
-    assert stage["status"] == "degraded" and "reports" in stage["reason"]
+
+    def degraded():
+        stage = next(stage for stage in receiver.health()["stages"] if stage["name"] == "control")
+        return stage if stage["status"] == "degraded" else None
+
+    assert "reports" in wait_until(degraded, "a degraded service")["reason"]
     receiver.stop()
     assert len(receiver.stored()) == 1
 
