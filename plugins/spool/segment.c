@@ -253,7 +253,12 @@ bool bfr_segment_write(struct segment_file *segment, struct iovec *vectors, size
 
 bool bfr_segment_sync(struct segment_file *segment)
 {
-    return fdatasync(segment->fd) == 0;
+    struct stat info;
+    if (fdatasync(segment->fd) != 0 || fstat(segment->fd, &info) != 0)
+        return false;
+    // Somebody deleted the file: what is written to it is there until it is closed, for this process alone.
+    errno = info.st_nlink == 0 ? ENOENT : 0;
+    return info.st_nlink > 0;
 }
 
 bool bfr_segment_read(const struct segment_file *segment, void *out, size_t size, uint64_t offset)
