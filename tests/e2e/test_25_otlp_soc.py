@@ -68,23 +68,6 @@ def test_a_collector_in_trouble_disturbs_nobody(control, make_receiver, fault):
     assert len(receiver.stored()) == 5
 
 
-@pytest.mark.long
-def test_the_pushed_json_is_what_the_protocols_own_schema_reads(control, make_receiver):
-    service = pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
-    json_format = pytest.importorskip("google.protobuf.json_format")
-    receiver = make_receiver(otlp(control)).start()
-    assert Sender(receiver.port).post().status == 200
-    receiver.wait_batches("stored", 1)
-    seen = len(control.called("otlp"))
-    wait_until(lambda: len(control.called("otlp")) > seen + 1, "a push after that")
-    request = json_format.Parse(control.called("otlp")[-1].body, service.ExportMetricsServiceRequest())
-    metrics = request.resource_metrics[0].scope_metrics[0].metrics
-    stored = next(metric for metric in metrics if metric.name == PREFIX + "stored_batches_total")
-    assert stored.sum.is_monotonic and stored.sum.data_points[0].as_double == 1
-    ack = next(metric for metric in metrics if metric.name == PREFIX + "ack_duration_seconds")
-    assert ack.histogram.data_points[0].count == 1
-
-
 def test_an_alert_says_that_it_started(control, make_receiver):
     make_receiver(soc(control, environment="development")).start()
     alert = wait_until(lambda: alerts(control, "Receiver started"), "an alert")[0]
