@@ -473,6 +473,7 @@ static int serve(struct app *app)
         bfr_mainloop_stop(app->mainloop); // whatever hangs now, the supervisor gets its exit code
         tell_services(app, &err);
         (void)stop(app, bfr_clock_now(&bfr_clock_system) + STOP_RESERVE_NS);
+        app->start_failure = NULL; // the services have stopped, and `err` ends here
         return BFR_EXIT_FAILURE;
     }
     bfr_mainloop_on_hangup(app->mainloop, reload, app);
