@@ -85,7 +85,7 @@ static void push(struct pusher *pusher)
     pusher->health = whole ? BFR_HEALTH_OK : BFR_HEALTH_DEGRADED;
     if (whole)
         bfr_duty_done(&pusher->duty, pusher->host, bfr_courier_now(pusher->courier));
-    else
+    else if (!bfr_courier_leaving(pusher->courier)) // a call left behind at the stop is no failure of the far end
         bfr_duty_failed(&pusher->duty, pusher->host, bfr_courier_now(pusher->courier), result.text);
 }
 

@@ -136,7 +136,7 @@ static bool send_alert(struct alarm *alarm, struct notice *notice)
     alarm->health = result.taken ? BFR_HEALTH_OK : BFR_HEALTH_DEGRADED;
     if (result.taken)
         bfr_notices_sent(notice, count, bfr_courier_now(alarm->courier));
-    else
+    else if (!bfr_courier_leaving(alarm->courier)) // a call left behind at the stop is no failure of the far end
         bfr_duty_failed(&alarm->duty, alarm->host, bfr_courier_now(alarm->courier), result.text);
     return result.taken;
 }
@@ -169,6 +169,9 @@ static void run(void *arg)
                       alarm->instance);
     alarm->not_started = activity != NULL && activity->start_failure(host, cause, sizeof cause);
     note(alarm, alarm->not_started ? &not_started : &started, 1, "", cause);
+    // After a failed start the stop follows at once, and a call that it would leave behind is not begun before.
+    if (alarm->not_started)
+        alarm->duty.due_ns = UINT64_MAX;
     while (bfr_courier_wait(alarm->courier, alarm->duty.due_ns))
         look_and_send(alarm);
     if (alarm->duty.failures == 0)
