@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Birth, deadlines and end of a connection. Runs on its loop. evhttp is never freed from below its own input callback: what
-// must end there becomes DEAD and ends from the timer.
+// Birth, deadlines and end of a connection. Runs on its loop. Nothing is freed from below the input's callback: what must
+// end there becomes DEAD and ends from the timer.
 #include "http_connection.h"
 
 #include <stdlib.h>
@@ -153,7 +153,6 @@ static void destroy(struct bfr_http_connection *connection)
 {
     struct bfr_http_loop *loop = connection->loop;
     bfr_connection_unstarve(connection);
-    bfr_loop_unregister(loop, connection);
     TAILQ_REMOVE(&loop->all, connection, link);
     if (!connection->surplus)
         atomic_fetch_sub(&loop->shared->connections, 1);
@@ -168,7 +167,7 @@ static void destroy(struct bfr_http_connection *connection)
     free(connection);
 }
 
-// Every way out of evhttp leads here.
+// evhttp frees it, because we say so or with itself.
 static void on_close(struct evhttp_connection *evcon, void *arg)
 {
     (void)evcon;
@@ -265,13 +264,14 @@ static void be_born(struct bfr_http_connection *connection)
         connection->fd = bufferevent_getfd(connection->bev);
         (void)bfr_peer_of_socket(connection->fd, &connection->peer);
         evhttp_connection_set_closecb(evcon, on_close, connection);
+        bufferevent_setcb(connection->bev, NULL, bfr_exchange_written, bfr_exchange_event, connection);
     }
     bufferevent_decref(connection->bev);
     if (failed) {
         destroy(connection);
         return;
     }
-    if (!bfr_loop_register(loop, connection) || !bfr_front_begin(connection)) {
+    if (!bfr_front_begin(connection)) {
         bfr_connection_close(connection);
         return;
     }
@@ -337,7 +337,7 @@ struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg)
         bfr_listeners_pause(&loop->listeners, "webhook.max_connections is reached");
     return bev;
 out:
-    // evhttp goes on with a plain connection then; the handler refuses what comes on it.
+    // evhttp goes on with a plain connection then; the loop's handler refuses what comes on it.
     if (bev != NULL)
         bufferevent_free(bev);
     if (raw != NULL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection: the gate bound to a bufferevent that evhttp believes is its own. All bytes are taken from evhttp's
-// input before it looks; it is given a head of our making when, and only when, a reply is ready. See docs/gate.md.
+// One connection: the gate bound to a bufferevent that evhttp has accepted and will free, and that is ours in between:
+// evhttp neither reads nor writes a byte of it. See docs/gate.md.
 #ifndef BFR_CORE_HTTP_CONNECTION_H
 #define BFR_CORE_HTTP_CONNECTION_H
 
@@ -28,8 +28,7 @@ enum bfr_connection_phase {
     BFR_CONNECTION_BODY,        // a body is arriving
     BFR_CONNECTION_STARVED,     // waits for memory; reading is off
     BFR_CONNECTION_WAIT,        // waits for auth or pipeline; reading is off
-    BFR_CONNECTION_DISPATCH,    // evhttp has our head and is about to call the handler
-    BFR_CONNECTION_REPLY,       // evhttp writes the reply
+    BFR_CONNECTION_REPLY,       // the reply is on its way out; reading is off
     BFR_CONNECTION_LINGER,      // last reply; then only draining (http_linger.c)
     BFR_CONNECTION_DEAD         // to be freed from its timer
 };
@@ -60,7 +59,7 @@ struct bfr_http_connection {
 
     enum bfr_connection_phase phase;
     bool busy;            // inside work(): our own changes of the input are not news
-    bool in_input;        // below libevent's read callback: evhttp's own follows by itself
+    bool last;            // in REPLY: end the connection behind it
     bool more;            // the kernel may hold more bytes
     bool in_flight;       // counted in loop->active
     int fills;            // large reads in this turn

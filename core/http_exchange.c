@@ -10,9 +10,6 @@
 #include "http_tls.h"
 #include "log.h"
 
-// What evhttp gets to read. It holds nothing of the client's, so there is nothing evhttp could read differently.
-static const char canonical_head[] = "GET / HTTP/1.1\r\n\r\n";
-
 #define FILLS_MAX 8 // large reads in one turn of the loop
 
 // ---- reply ----
@@ -52,19 +49,76 @@ static void reply_and_end(struct bfr_http_connection *connection)
     bfr_linger_start(connection);
 }
 
-// The request was read to its end: let evhttp reply, so that the connection can be kept.
-static void reply_in_step(struct bfr_http_connection *connection)
+// The last byte of a reply that left the client and us in step is out.
+static void finish_reply(struct bfr_http_connection *connection)
 {
-    connection->phase = BFR_CONNECTION_DISPATCH;
-    if (evbuffer_prepend(bufferevent_get_input(connection->bev), canonical_head, sizeof canonical_head - 1) != 0) {
+    if (connection->last) {
+        bfr_connection_settle(connection);
         bfr_connection_kill(connection);
         return;
     }
-    if (connection->in_input)
-        return; // evhttp's read callback comes next anyway
-    bufferevent_trigger(connection->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
-    if (connection->phase == BFR_CONNECTION_DISPATCH)
+    bfr_connection_rest(connection);
+    bufferevent_enable(connection->bev, EV_READ);
+    bfr_connection_settle(connection);
+}
+
+// Write at once instead of asking epoll first: the socket is nearly always writable, and this saves a turn of the loop.
+static void flush(struct bfr_http_connection *connection)
+{
+    struct evbuffer *output = bufferevent_get_output(connection->bev);
+    evbuffer_unfreeze(output, 1);
+    evbuffer_write(output, connection->fd);
+    evbuffer_freeze(output, 1);
+    if (evbuffer_get_length(output) == 0) {
+        finish_reply(connection);
+        return;
+    }
+    // An error shows again in libevent's own write. What comes meanwhile belongs to the next request.
+    bufferevent_disable(connection->bev, EV_READ);
+    bufferevent_enable(connection->bev, EV_WRITE);
+}
+
+// The request was read to its end: reply, and keep the connection if nothing speaks against it.
+static void reply_in_step(struct bfr_http_connection *connection)
+{
+    struct bfr_http_shared *shared = connection->loop->shared;
+    struct bufferevent *bev = connection->bev;
+    struct bfr_reply out;
+    bfr_reply_build(connection->request, &out);
+    count_reply(connection);
+    bool old = bfr_connection_is_old(connection);
+    if (old)
+        bfr_figures_close(&shared->figures, BFR_CLOSE_AGE);
+    connection->last =
+        old || connection->request->gate.close || atomic_load(&shared->shedding) || atomic_load(&shared->closing);
+    bfr_connection_release(connection);
+    bfr_connection_enter(connection, BFR_CONNECTION_REPLY,
+                         bfr_connection_in_ms(connection, shared->setup.settings->webhook.write_timeout_ms));
+    // Left on by something sent before, it would ask epoll for every byte added.
+    if ((bufferevent_get_enabled(bev) & EV_WRITE) != 0)
+        bufferevent_disable(bev, EV_WRITE);
+    struct evbuffer *output = bufferevent_get_output(bev);
+    size_t before = evbuffer_get_length(output);
+    if (!bfr_reply_write(&out, output, connection->last) ||
+        (connection->ssl != NULL && !bfr_tls_seal(connection, before, connection->last)))
         bfr_connection_kill(connection);
+    else
+        flush(connection);
+}
+
+void bfr_exchange_written(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct bfr_http_connection *connection = arg;
+    if (connection->phase == BFR_CONNECTION_REPLY)
+        finish_reply(connection);
+}
+
+void bfr_exchange_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    (void)what;
+    bfr_connection_close(arg);
 }
 
 // Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
@@ -81,58 +135,6 @@ static void reply(struct bfr_http_connection *connection, bool whole)
         reply_and_end(connection);
     else
         reply_in_step(connection);
-}
-
-static void on_replied(struct evhttp_request *from, void *arg)
-{
-    (void)from;
-    struct bfr_http_connection *connection = arg;
-    bfr_connection_rest(connection);
-    bfr_connection_settle(connection);
-}
-
-// Write at once instead of asking epoll first: the socket is nearly always writable, and this saves a turn of the loop.
-static void flush(struct bfr_http_connection *connection)
-{
-    struct evbuffer *output = bufferevent_get_output(connection->bev);
-    evbuffer_unfreeze(output, 1);
-    evbuffer_write(output, connection->fd);
-    evbuffer_freeze(output, 1);
-    if (evbuffer_get_length(output) == 0)
-        bufferevent_trigger(connection->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS | BEV_OPT_DEFER_CALLBACKS);
-}
-
-void bfr_exchange_handle(struct evhttp_request *from, void *arg)
-{
-    struct bfr_http_loop *loop = arg;
-    struct evhttp_connection *evcon = evhttp_request_get_connection(from);
-    struct bfr_http_connection *connection = bfr_loop_find(loop, evhttp_connection_get_bufferevent(evcon));
-    if (connection == NULL || connection->phase != BFR_CONNECTION_DISPATCH) {
-        // A connection for which there was no memory to put a gate in front of it.
-        evhttp_send_error(from, 503, "Service Unavailable");
-        return;
-    }
-    struct bfr_http_request *request = connection->request;
-    struct bfr_reply out;
-    bfr_reply_build(request, &out);
-    count_reply(connection);
-    bool old = bfr_connection_is_old(connection);
-    if (old)
-        bfr_figures_close(&loop->shared->figures, BFR_CLOSE_AGE);
-    bool close =
-        old || request->gate.close || atomic_load(&loop->shared->shedding) || atomic_load(&loop->shared->closing);
-    bfr_connection_release(connection);
-    bfr_connection_enter(
-        connection, BFR_CONNECTION_REPLY,
-        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.write_timeout_ms));
-    evhttp_request_set_on_complete_cb(from, on_replied, connection);
-    size_t before = evbuffer_get_length(bufferevent_get_output(connection->bev));
-    bfr_reply_send(&out, from, close);
-    if (connection->ssl != NULL && !bfr_tls_seal(connection, before, close))
-        bfr_connection_kill(connection);
-    // evhttp turns reading on while it writes; what comes now belongs to the next request.
-    bufferevent_disable(connection->bev, EV_READ);
-    flush(connection);
 }
 
 // ---- request ----
@@ -324,21 +326,19 @@ static void work(struct bfr_http_connection *connection)
         bfr_connection_kill(connection);
 }
 
-// libevent's small read. All of it is taken away here, so that evhttp's read callback, which follows, finds nothing.
+// libevent's small read. All of it is taken away here.
 void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct bfr_http_connection *connection = arg;
-    if (connection->busy || info->n_added == 0 || connection->phase >= BFR_CONNECTION_DISPATCH)
+    if (connection->busy || info->n_added == 0 || connection->phase >= BFR_CONNECTION_REPLY)
         return;
     connection->busy = true;
-    connection->in_input = true;
     connection->more = info->n_added >= 4096;
     struct evbuffer *to = connection->wire != NULL ? connection->wire : connection->raw;
     if (evbuffer_add_buffer(to, input) != 0)
         bfr_connection_kill(connection);
     else if (connection->wire == NULL || bfr_front_receive(connection))
         work(connection);
-    connection->in_input = false;
     connection->busy = false;
 }
 

@@ -4,14 +4,15 @@
 #define BFR_CORE_HTTP_EXCHANGE_H
 
 #include <event2/buffer.h>
-#include <event2/http.h>
+#include <event2/bufferevent.h>
 
 #include "http_connection.h"
 
 // The callback on the bufferevent's input; `arg` is the connection.
 void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg);
-// evhttp's general handler; `arg` is the loop.
-void bfr_exchange_handle(struct evhttp_request *from, void *arg);
+// The bufferevent's write and event callbacks: the output is empty; the client is gone.
+void bfr_exchange_written(struct bufferevent *bev, void *arg);
+void bfr_exchange_event(struct bufferevent *bev, short what, void *arg);
 
 // Mail for its request came.
 void bfr_exchange_mail(struct bfr_http_connection *connection);

@@ -101,15 +101,8 @@ static bool is_plain(struct bfr_http_connection *connection)
 
 void bfr_front_push(struct bfr_http_connection *connection)
 {
-    if (evbuffer_get_length(bufferevent_get_output(connection->bev)) == 0)
-        return;
-    // evhttp's write callback would take this for the end of the last reply.
-    bufferevent_data_cb on_read;
-    bufferevent_event_cb on_event;
-    void *arg;
-    bufferevent_getcb(connection->bev, &on_read, NULL, &on_event, &arg);
-    bufferevent_setcb(connection->bev, on_read, NULL, on_event, arg);
-    bufferevent_enable(connection->bev, EV_WRITE);
+    if (evbuffer_get_length(bufferevent_get_output(connection->bev)) > 0)
+        bufferevent_enable(connection->bev, EV_WRITE);
 }
 
 static bool refuse_plain(struct bfr_http_connection *connection)

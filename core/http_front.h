@@ -12,7 +12,7 @@ bool bfr_front_begin(struct bfr_http_connection *connection);
 // Bytes came and lie in `wire`: bring what is HTTP to `raw`. False: the connection is being ended.
 bool bfr_front_receive(struct bfr_http_connection *connection);
 
-// Something of TLS's own may lie in the output, which evhttp does not know about.
+// Send what lies in the output ahead of a reply: TLS's own, or 100 Continue.
 void bfr_front_push(struct bfr_http_connection *connection);
 
 #endif

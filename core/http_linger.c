@@ -76,8 +76,6 @@ void bfr_linger_out(struct bfr_http_connection *connection)
     connection->phase = BFR_CONNECTION_LINGER;
     connection->linger_left = LINGER_BYTES;
     evbuffer_drain(connection->raw, evbuffer_get_length(connection->raw));
-    // evhttp must not see this connection any more, neither its bytes nor its writes: a second reply on a kept connection
-    // would run the write callback of the first.
     bufferevent_setcb(bev, on_read, on_written, on_event, connection);
     // Reading waits until the reply is out: an end of stream seen earlier would end the connection without it.
     bufferevent_disable(bev, EV_READ);
@@ -93,7 +91,7 @@ void bfr_linger_start(struct bfr_http_connection *connection)
     struct bfr_reply reply;
     bfr_reply_build(connection->request, &reply);
     bfr_connection_release(connection);
-    if (bfr_reply_write(&reply, output) && (connection->ssl == NULL || bfr_tls_seal(connection, before, true)))
+    if (bfr_reply_write(&reply, output, true) && (connection->ssl == NULL || bfr_tls_seal(connection, before, true)))
         bfr_linger_out(connection);
     else
         bfr_connection_kill(connection);

@@ -67,41 +67,6 @@ void bfr_loop_recycle(struct bfr_http_loop *loop, struct bfr_http_request *reque
     loop->spare_count++;
 }
 
-// ---- connections by descriptor ----
-
-bool bfr_loop_register(struct bfr_http_loop *loop, struct bfr_http_connection *connection)
-{
-    if (connection->fd >= loop->by_fd_room) {
-        int room = loop->by_fd_room > 0 ? loop->by_fd_room : 256;
-        while (room <= connection->fd)
-            room *= 2;
-        struct bfr_http_connection **by_fd = realloc(loop->by_fd, (size_t)room * sizeof(struct bfr_http_connection *));
-        if (by_fd == NULL)
-            return false;
-        for (int fd = loop->by_fd_room; fd < room; fd++)
-            by_fd[fd] = NULL;
-        loop->by_fd = by_fd;
-        loop->by_fd_room = room;
-    }
-    loop->by_fd[connection->fd] = connection;
-    return true;
-}
-
-void bfr_loop_unregister(struct bfr_http_loop *loop, struct bfr_http_connection *connection)
-{
-    int fd = connection->fd;
-    if (fd >= 0 && fd < loop->by_fd_room && loop->by_fd[fd] == connection)
-        loop->by_fd[fd] = NULL;
-}
-
-struct bfr_http_connection *bfr_loop_find(const struct bfr_http_loop *loop, struct bufferevent *bev)
-{
-    int fd = bufferevent_getfd(bev);
-    if (fd < 0 || fd >= loop->by_fd_room || loop->by_fd[fd] == NULL || loop->by_fd[fd]->bev != bev)
-        return NULL;
-    return loop->by_fd[fd];
-}
-
 // ---- steering ----
 
 static void steer_again(struct bfr_http_loop *loop, uint64_t wait_us)
@@ -168,7 +133,7 @@ static void steer(evutil_socket_t fd, short what, void *arg)
         finish(loop);
 }
 
-// May be called from below evhttp, where no connection may be freed.
+// May be called from below the input's callback, where no connection may be freed.
 void bfr_loop_settled(struct bfr_http_loop *loop)
 {
     if (loop->active == 0 && atomic_load(&loop->shared->finishing))
@@ -268,15 +233,20 @@ static bool make_base(struct bfr_http_loop *loop)
     return loop->base != NULL;
 }
 
+// Called only for a connection that got no gate, because memory was short: every other one is taken from evhttp at birth.
+static void refuse_ungated(struct evhttp_request *request, void *arg)
+{
+    (void)arg;
+    evhttp_send_error(request, 503, "Service Unavailable");
+}
+
 static bool make_http(struct bfr_http_loop *loop)
 {
     loop->http = evhttp_new(loop->base);
     if (loop->http == NULL)
         return false;
     evhttp_set_bevcb(loop->http, bfr_connection_accept, loop);
-    evhttp_set_gencb(loop->http, bfr_exchange_handle, loop);
-    evhttp_set_default_content_type(loop->http, NULL);
-    // For connections that got no gate because memory was short; no other sends evhttp anything of its own.
+    evhttp_set_gencb(loop->http, refuse_ungated, NULL);
     evhttp_set_max_headers_size(loop->http, (ev_ssize_t)BFR_GATE_HEAD_MAX);
     evhttp_set_max_body_size(loop->http, 0);
     return true;
@@ -374,8 +344,6 @@ void bfr_loop_fini(struct bfr_http_loop *loop)
         loop->spare = request->next_spare;
         free_request(request);
     }
-    free(loop->by_fd);
-    loop->by_fd = NULL;
     loop->http = NULL;
     loop->base = NULL;
 }

@@ -26,11 +26,9 @@ struct bfr_http_loop {
     bool running; // the thread was started
 
     struct bfr_connections all;
-    struct event *on_hunger;            // feeds the two lists below now and then
-    struct bfr_connections starved;     // bodies paused for memory, in the order in which they began to wait
-    struct bfr_connections knocking;    // requests not admitted yet for want of memory, in the same order
-    struct bfr_http_connection **by_fd; // finds the gate's side of an evhttp connection
-    int by_fd_room;
+    struct event *on_hunger;         // feeds the two lists below now and then
+    struct bfr_connections starved;  // bodies paused for memory, in the order in which they began to wait
+    struct bfr_connections knocking; // requests not admitted yet for want of memory, in the same order
 
     struct bfr_http_request *spare; // requests to be used again
     unsigned spare_count;
@@ -50,9 +48,6 @@ void bfr_loop_fini(struct bfr_http_loop *loop);
 // [loop]
 struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop); // NULL when memory is short
 void bfr_loop_recycle(struct bfr_http_loop *loop, struct bfr_http_request *request);
-bool bfr_loop_register(struct bfr_http_loop *loop, struct bfr_http_connection *connection);
-void bfr_loop_unregister(struct bfr_http_loop *loop, struct bfr_http_connection *connection);
-struct bfr_http_connection *bfr_loop_find(const struct bfr_http_loop *loop, struct bufferevent *bev); // or NULL
 void bfr_loop_hungry(struct bfr_http_loop *loop);  // somebody waits for memory
 void bfr_loop_settled(struct bfr_http_loop *loop); // a request has ended
 

@@ -4,6 +4,7 @@
 #include "http_reply.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <event2/util.h>
 
@@ -162,54 +163,79 @@ void bfr_reply_build(const struct bfr_http_request *request, struct bfr_reply *o
     }
 }
 
-// ---- sending ----
+// ---- bytes ----
 
-// Calls set(arg, name, value) for each field but Date and Connection.
-static void each_field(const struct bfr_reply *reply, void (*set)(void *arg, const char *name, const char *value),
-                       void *arg)
+#define HEAD_MAX 512 // the fields below with their longest values take about 300
+
+struct head {
+    size_t size;
+    char text[HEAD_MAX];
+};
+
+static void put(struct head *head, const char *text, size_t size)
 {
-    set(arg, "Content-Type", reply->content_type);
-    set(arg, "Content-Length", bfr_num((int64_t)reply->size).text);
+    bfr_must(size <= sizeof head->text - head->size);
+    memcpy(head->text + head->size, text, size);
+    head->size += size;
+}
+
+static void put_field(struct head *head, const char *name, const char *value)
+{
+    put(head, name, strlen(name));
+    put(head, ": ", 2);
+    put(head, value, strlen(value));
+    put(head, "\r\n", 2);
+}
+
+// Formatting the date takes longer than all the rest of a head: once a second is enough. Each loop has its own.
+static const char *date_now(void)
+{
+    static _Thread_local char text[50];
+    static _Thread_local time_t made;
+    time_t now = time(NULL);
+    if (now != made) {
+        evutil_date_rfc1123(text, sizeof text, NULL);
+        made = now;
+    }
+    return text;
+}
+
+static void put_head(struct head *head, const struct bfr_reply *reply, bool close)
+{
+    const struct bfr_number status = bfr_num(reply->status);
+    const char *phrase = bfr_status_phrase(reply->status);
+    put(head, "HTTP/1.1 ", 9);
+    put(head, status.text, strlen(status.text));
+    put(head, " ", 1);
+    put(head, phrase, strlen(phrase));
+    put(head, "\r\n", 2);
+    put_field(head, "Content-Type", reply->content_type);
+    put_field(head, "Content-Length", bfr_num((int64_t)reply->size).text);
     if (reply->nosniff)
-        set(arg, "X-Content-Type-Options", "nosniff");
+        put_field(head, "X-Content-Type-Options", "nosniff");
     if (reply->retry_after_s > 0)
-        set(arg, "Retry-After", bfr_num(reply->retry_after_s).text);
+        put_field(head, "Retry-After", bfr_num(reply->retry_after_s).text);
     if (reply->challenge)
-        set(arg, "WWW-Authenticate", "Bearer");
+        put_field(head, "WWW-Authenticate", "Bearer");
     if (reply->allow != NULL)
-        set(arg, "Allow", reply->allow);
-}
-
-static void set_evhttp_field(void *arg, const char *name, const char *value)
-{
-    evhttp_add_header(arg, name, value);
-}
-
-void bfr_reply_send(const struct bfr_reply *reply, struct evhttp_request *to, bool close)
-{
-    struct evkeyvalq *fields = evhttp_request_get_output_headers(to);
-    each_field(reply, set_evhttp_field, fields);
+        put_field(head, "Allow", reply->allow);
+    put_field(head, "Date", date_now());
     if (close)
-        evhttp_add_header(fields, "Connection", "close");
-    if (!reply->bodiless)
-        evbuffer_add(evhttp_request_get_output_buffer(to), reply->body, reply->size);
-    evhttp_send_reply(to, reply->status, bfr_status_phrase(reply->status), NULL);
+        put_field(head, "Connection", "close");
+    put(head, "\r\n", 2);
 }
 
-static void write_field(void *arg, const char *name, const char *value)
+bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out, bool close)
 {
-    evbuffer_add_printf(arg, "%s: %s\r\n", name, value);
-}
-
-bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out)
-{
-    char date[50];
-    evutil_date_rfc1123(date, sizeof date, NULL);
-    size_t before = evbuffer_get_length(out);
-    evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", reply->status, bfr_status_phrase(reply->status));
-    each_field(reply, write_field, out);
-    evbuffer_add_printf(out, "Date: %s\r\nConnection: close\r\n\r\n", date);
-    if (evbuffer_get_length(out) == before)
+    struct head head;
+    head.size = 0;
+    put_head(&head, reply, close);
+    size_t content = reply->bodiless ? 0 : reply->size;
+    struct evbuffer_iovec room; // one piece: one segment of memory, and one record with TLS
+    if (evbuffer_reserve_space(out, (ev_ssize_t)(head.size + content), &room, 1) != 1)
         return false;
-    return reply->bodiless || evbuffer_add(out, reply->body, reply->size) == 0;
+    memcpy(room.iov_base, head.text, head.size);
+    memcpy((char *)room.iov_base + head.size, reply->body, content);
+    room.iov_len = head.size + content;
+    return evbuffer_commit_space(out, &room, 1) == 0;
 }

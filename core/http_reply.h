@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reply to a request, built once and sent one of two ways: through evhttp, which keeps the connection, or as plain bytes
-// by a connection that ends.
+// The reply to a request: what it says, and its bytes.
 #ifndef BFR_CORE_HTTP_REPLY_H
 #define BFR_CORE_HTTP_REPLY_H
 
 #include <event2/buffer.h>
-#include <event2/http.h>
 
 #include "http_request.h"
 
@@ -25,9 +23,7 @@ struct bfr_reply {
 
 void bfr_reply_build(const struct bfr_http_request *request, struct bfr_reply *out);
 
-// Hands the reply to evhttp; `close`: end the connection after it.
-void bfr_reply_send(const struct bfr_reply *reply, struct evhttp_request *to, bool close);
-// The reply as bytes, always with Connection: close. False when memory is short.
-bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out);
+// The reply as bytes; `close`: with Connection: close. False when memory is short.
+bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out, bool close);
 
 #endif

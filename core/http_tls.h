@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS on one connection of the webhook, between the socket's bytes and the gate's. libevent and evhttp see a plain
-// connection: what comes is decrypted before the gate looks, what evhttp has written is encrypted before it is sent. So
+// TLS on one connection of the webhook, between the socket's bytes and the gate's. libevent sees a plain
+// connection: what comes is decrypted before the gate looks, a reply is encrypted before it is sent. So
 // deadlines, pauses, refusals and the end of a connection are the same code with TLS and without. All calls [loop].
 #ifndef BFR_CORE_HTTP_TLS_H
 #define BFR_CORE_HTTP_TLS_H
@@ -27,7 +27,7 @@ bool bfr_tls_is_ready(const struct bfr_http_connection *connection); // the hand
 
 // Encrypt all of `plain` into the bufferevent's output. With `last`, followed by the word that no more will come.
 bool bfr_tls_send(struct bfr_http_connection *connection, struct evbuffer *plain, bool last);
-// The same for what evhttp has put into the output behind its first `before` bytes.
+// The same for what was put into the output behind its first `before` bytes.
 bool bfr_tls_seal(struct bfr_http_connection *connection, size_t before, bool last);
 // Say that no more will come, if it can be said at once.
 void bfr_tls_farewell(struct bfr_http_connection *connection);
