@@ -222,7 +222,8 @@ enum bfr_refusal bfr_digest_read(const struct bfr_gate *gate, struct bfr_stated_
     struct bfr_span value;
     out->stated = false;
     // Several fields of this name are one dictionary (RFC 8941 section 4.2).
-    while (bfr_gate_next(gate, BFR_HEADER_CONTENT_DIGEST, &cursor, &value))
+    while (gate->known[BFR_HEADER_CONTENT_DIGEST].count > 0 &&
+           bfr_gate_next(gate, BFR_HEADER_CONTENT_DIGEST, &cursor, &value))
         if (!bfr_digest_parse(value, out))
             return BFR_REFUSE_DIGEST_FIELD;
 

@@ -27,6 +27,24 @@ bool bfr_list_has(const char *list, size_t size, const char *token)
     return false;
 }
 
+static bool splits_host(uint8_t c)
+{
+    switch (c) {
+    case '/':
+    case '\\':
+    case '?':
+    case '#':
+    case '@':
+    case ',':
+    case '"':
+    case '<':
+    case '>':
+        return true;
+    default:
+        return c <= ' ' || c >= 0x7f;
+    }
+}
+
 // Not the whole grammar of RFC 3986, but nothing that could be taken for a path, a user or a second host.
 static enum bfr_refusal check_host(const struct bfr_gate *gate)
 {
@@ -37,7 +55,7 @@ static enum bfr_refusal check_host(const struct bfr_gate *gate)
         return BFR_REFUSE_HOST;
     struct bfr_span host = bfr_gate_value(gate, BFR_HEADER_HOST);
     for (size_t i = 0; i < host.size; i++)
-        if (host.data[i] <= ' ' || host.data[i] >= 0x7f || strchr("/\\?#@,\"<>", host.data[i]) != NULL)
+        if (splits_host(host.data[i]))
             return BFR_REFUSE_HOST;
     return BFR_REFUSE_NONE;
 }

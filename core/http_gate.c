@@ -149,16 +149,16 @@ static enum bfr_refusal read_request_line(struct bfr_gate *gate, const char *lin
     size_t target_size = (size_t)(version++ - target);
     size_t version_size = (size_t)(line + size - version);
 
-    if (bad_byte(line, size, BFR_REFUSE_NONE) != BFR_REFUSE_NONE)
-        return BFR_REFUSE_LINE_END;
+    enum bfr_refusal refusal = BFR_REFUSE_NONE;
     for (size_t i = 0; i < method_size; i++)
         if (!(char_class[(unsigned char)line[i]] & TOKEN))
-            return BFR_REFUSE_REQUEST_LINE;
-    enum bfr_refusal refusal = check_target(target, target_size);
+            refusal = BFR_REFUSE_REQUEST_LINE;
+    if (refusal == BFR_REFUSE_NONE)
+        refusal = check_target(target, target_size);
     if (refusal == BFR_REFUSE_NONE)
         refusal = check_version(gate, version, version_size);
     if (refusal != BFR_REFUSE_NONE)
-        return refusal;
+        return bad_byte(line, size, refusal);
 
     gate->method = find_method(line, method_size);
     gate->target.at = (uint16_t)(target - gate->head);

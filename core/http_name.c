@@ -39,7 +39,8 @@ static size_t sequence_size(const uint8_t *text, size_t size)
 bool bfr_text_is_clean(const uint8_t *text, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        size_t length = sequence_size(text + at, size - at);
+        bool printable = text[at] >= 0x20 && text[at] <= 0x7e; // nearly all of them are
+        size_t length = printable ? 1 : sequence_size(text + at, size - at);
         if (length == 0)
             return false;
         // C1 controls, U+0080 to U+009F, are as invisible as the ASCII ones.
@@ -59,9 +60,12 @@ static bool ends_with(const char *text, size_t size, const char *tail)
 static bool has_four_parts(const char *name, size_t size)
 {
     size_t separators = 0;
-    const char *end = name + size;
-    for (const char *at = name; (at = memmem(at, (size_t)(end - at), "--", 2)) != NULL; at += 2)
+    for (size_t i = 1; i < size; i++) {
+        if (name[i] != '-' || name[i - 1] != '-')
+            continue;
         separators++;
+        i++; // the next one begins behind this one
+    }
     return separators >= 3;
 }
 

@@ -19,8 +19,12 @@ void bfr_verdict_say(struct bfr_verdict *out, uint32_t decision, const char *tex
 // As the ids of a request: [A-Za-z0-9._-]{0,64}, no leading dot. It ends up in names and headers.
 static bool account_valid(const char *account)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    return account[0] != '.' && account[strspn(account, allowed)] == '\0';
+    for (const char *at = account; *at != '\0'; at++) {
+        bool plain = (*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') || (*at >= 'a' && *at <= 'z');
+        if (!plain && *at != '.' && *at != '_' && *at != '-')
+            return false;
+    }
+    return account[0] != '.';
 }
 
 static const char *verdict_fault(const struct bfr_verdict *verdict)
