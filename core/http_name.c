@@ -57,6 +57,16 @@ static bool ends_with(const char *text, size_t size, const char *tail)
     return size >= tail_size && memcmp(text + size - tail_size, tail, tail_size) == 0;
 }
 
+static bool has_two_dots(const char *name, size_t size)
+{
+    const char *end = name + size;
+    for (const char *dot = memchr(name, '.', size); dot != NULL && dot + 1 < end;
+         dot = memchr(dot + 1, '.', (size_t)(end - dot - 1)))
+        if (dot[1] == '.')
+            return true;
+    return false;
+}
+
 static bool has_four_parts(const char *name, size_t size)
 {
     size_t separators = 0;
@@ -97,7 +107,7 @@ enum bfr_refusal bfr_name_check(const struct bfr_target *target, struct bfr_span
     size_t size = name.size;
     if (size > BFR_FILENAME_MAX || !bfr_text_is_clean(name.data, size))
         return BFR_REFUSE_FILENAME;
-    if (memchr(text, '/', size) != NULL || memchr(text, '\\', size) != NULL || memmem(text, size, "..", 2) != NULL)
+    if (memchr(text, '/', size) != NULL || memchr(text, '\\', size) != NULL || has_two_dots(text, size))
         return BFR_REFUSE_FILENAME;
     if (has_four_parts(text, size) && !begins_with_ids(target, text, size))
         return BFR_REFUSE_FILENAME_IDS;
@@ -114,7 +124,7 @@ enum bfr_refusal bfr_name_check(const struct bfr_target *target, struct bfr_span
         size += strlen("--ndjson.gz");
     }
     // Once more in what will be stored: completing "a." makes "a..gz".
-    if (size > BFR_FILENAME_MAX || memmem(full, size, "..", 2) != NULL)
+    if (size > BFR_FILENAME_MAX || has_two_dots(full, size))
         return BFR_REFUSE_FILENAME;
     memcpy(out, full, size);
     out[size] = '\0';

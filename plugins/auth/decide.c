@@ -4,6 +4,7 @@
 #include "decide.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <openssl/crypto.h>
 
@@ -20,7 +21,9 @@ static uint32_t deny(struct bfr_verdict *out, uint32_t why, const char *text)
 uint32_t bfr_decide_allow(struct bfr_verdict *out, const char *account)
 {
     out->decision = BFR_ALLOW;
-    snprintf(out->account, sizeof out->account, "%s", account);
+    size_t size = strnlen(account, sizeof out->account - 1);
+    memcpy(out->account, account, size);
+    out->account[size] = '\0';
     return BFR_ALLOW;
 }
 
