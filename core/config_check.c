@@ -181,6 +181,19 @@ static bool set_fallback(struct pass *pass, const struct bfr_option *option, str
     return node != NULL && bfr_check_value(&value, node, slot);
 }
 
+// The core's own value has been checked by the core's own row, so it only must be of the same type.
+static bool set_inherited(struct pass *pass, const struct bfr_option *option, struct bfr_slot *slot)
+{
+    if (option->inherits == NULL || pass->check->core == NULL)
+        return false;
+    const struct bfr_slot *core = bfr_config_core_slot(pass->check->core, option->inherits, option->type);
+    if (core == NULL)
+        return false;
+    *slot = *core;
+    slot->given = false; // it is not the stage's; `config show` has it where it stands
+    return true;
+}
+
 static bool set_given(struct pass *pass, const struct bfr_option *option, const struct bfr_node *node,
                       struct bfr_slot *slot)
 {
@@ -218,7 +231,7 @@ static void check_option(struct pass *pass, const struct bfr_option *option, str
         report_missing(pass, option);
         pass->failures++;
     }
-    if (good && node == NULL && !set_fallback(pass, option, slot))
+    if (good && node == NULL && !set_inherited(pass, option, slot) && !set_fallback(pass, option, slot))
         pass->failures++;
 }
 

@@ -6,6 +6,8 @@
 #include "config_tree.h"
 #include "config_values.h"
 
+struct bfr_config;
+
 // How to check and how to speak about it.
 struct bfr_check {
     struct bfr_diag *diag;
@@ -17,6 +19,7 @@ struct bfr_check {
     bool lenient;                   // an unknown key is a warning, as in the older forms
     const char *const *environment; // for ${NAME} in the fallbacks; may be NULL
     const char *(*elsewhere)(const char *key); // a section that has this key, or NULL; may be NULL
+    const struct bfr_config *core;             // for what options inherit; NULL: they have their fallbacks
 };
 
 // `map` NULL: no key is given. Every error is reported and makes *out_good false; a key with an error holds its fallback,

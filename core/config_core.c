@@ -206,6 +206,15 @@ static const struct bfr_option retry_options[] = {
      .help = "time between probes while a sink is out"},
 };
 
+static const struct bfr_option lanes_options[] = {
+    {.name = "fresh_share",
+     .type = BFR_OPTION_NUMBER,
+     .fallback = "0.5",
+     .min = "0",
+     .max = "1",
+     .help = "share of the way out, by bytes, for new batches while there is a backlog from the disk"},
+};
+
 static const struct bfr_option dedup_options[] = {
     {.name = "window",
      .type = BFR_OPTION_DURATION,
@@ -267,6 +276,7 @@ const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS] = {
     [BFR_CORE_SERVER_TLS] = SECTION("server.tls", "TLS on the API port", tls_options),
     [BFR_CORE_MEMORY] = SECTION("memory", "bodies held in RAM", memory_options),
     [BFR_CORE_RETRY] = SECTION("retry", "when a sink fails", retry_options),
+    [BFR_CORE_LANES] = SECTION("lanes", "new batches beside a backlog", lanes_options),
     [BFR_CORE_DEDUP] = SECTION("dedup", "recognising repeated batches", dedup_options),
     [BFR_CORE_METRICS] = SECTION("metrics", "figures for monitoring", metrics_options),
     [BFR_CORE_QUOTAS] = {"quotas", "what each tenant may send; beyond it the reply is 429", NULL, 0},

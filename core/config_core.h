@@ -19,7 +19,7 @@ struct bfr_core_section {
     uint32_t count; // 0 when there are only mappings in it
 };
 
-#define BFR_CORE_SECTIONS 14
+#define BFR_CORE_SECTIONS 15
 
 extern const struct bfr_core_section bfr_core_sections[BFR_CORE_SECTIONS];
 
@@ -50,6 +50,7 @@ enum bfr_core_index {
     BFR_CORE_SERVER_TLS,
     BFR_CORE_MEMORY,
     BFR_CORE_RETRY,
+    BFR_CORE_LANES, // read by the stages that inherit its keys
     BFR_CORE_DEDUP,
     BFR_CORE_METRICS,
     BFR_CORE_QUOTAS,

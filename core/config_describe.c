@@ -42,7 +42,9 @@ static void print_option(FILE *stream, const struct bfr_option *option, int widt
         fprintf(stream, ", a plain number counts %s", option->unit == NULL ? "s" : option->unit);
     if ((option->flags & BFR_OPTION_REQUIRED) != 0)
         fputs(", required", stream);
-    if (option->fallback != NULL)
+    if (option->inherits != NULL)
+        fprintf(stream, ", default %s of the core", option->inherits);
+    else if (option->fallback != NULL)
         fprintf(stream, ", default %s", option->fallback[0] == '\0' ? "\"\"" : option->fallback);
     if ((option->flags & BFR_OPTION_SECRET) != 0)
         fprintf(stream, ", secret (or its file as %s_file)", option->name);

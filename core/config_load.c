@@ -20,7 +20,7 @@
 #define MASK "***"
 
 // Keys of the top level that are not options of it.
-static const char *const top_keys[] = {"app",   "logging", "webhook", "server",   "memory",   "retry",
+static const char *const top_keys[] = {"app",   "logging", "webhook", "server",   "memory",   "retry", "lanes",
                                        "dedup", "metrics", "quotas",  "pipeline", "services", NULL};
 static const char *const stage_keys[] = {"plugin", "name", NULL};
 
@@ -224,6 +224,21 @@ struct bfr_place bfr_config_place(const struct bfr_config *config, const char *s
     bfr_bug("no such section of the configuration");
 }
 
+const struct bfr_slot *bfr_config_core_slot(const struct bfr_config *config, const char *path, uint32_t type)
+{
+    for (size_t s = 0; s < BFR_CORE_SECTIONS; s++) {
+        const char *name = bfr_core_sections[s].name;
+        size_t length = strlen(name);
+        if (length == 0 || strncmp(path, name, length) != 0 || path[length] != '.')
+            continue;
+        const struct bfr_values *values = config->sections[s];
+        const struct bfr_slot *slot = bfr_values_slot(values, path + length + 1);
+        if (slot != NULL)
+            return slot->set && values->options[slot - values->slots].type == type ? slot : NULL;
+    }
+    return NULL;
+}
+
 size_t bfr_config_stage_count(const struct bfr_config *config)
 {
     return config->stage_count;
@@ -248,6 +263,7 @@ const struct bfr_values *bfr_config_bind(struct bfr_config *config, size_t index
         .base_dir = config->base_dir,
         .environment = config->environment,
         .reserved = stage_keys,
+        .core = config,
     };
     if (check.title == NULL) {
         bfr_diag_error(diag, stage->entry.place, "out of memory while the configuration was read");

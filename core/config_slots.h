@@ -35,4 +35,9 @@ struct bfr_option *bfr_options_copy(struct bfr_arena *arena, const struct bfr_op
 // NULL when the table has no such name.
 const struct bfr_slot *bfr_values_slot(const struct bfr_values *values, const char *name);
 
+struct bfr_config;
+
+// The core's value of "section.key". NULL when there is no such key, it is of another type, or it has no value.
+const struct bfr_slot *bfr_config_core_slot(const struct bfr_config *config, const char *path, uint32_t type);
+
 #endif

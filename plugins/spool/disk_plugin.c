@@ -101,7 +101,8 @@ static const struct bfr_option options[] = {
      .fallback = "0.5",
      .min = "0",
      .max = "1",
-     .help = "share of the way out, by bytes, for new batches while there is a backlog from the disk"},
+     .help = "share of the way out, by bytes, for new batches while there is a backlog from the disk",
+     .inherits = "lanes.fresh_share"},
     {.name = "tenant_share",
      .type = BFR_OPTION_NUMBER,
      .fallback = "1.0",
@@ -122,12 +123,14 @@ static const struct bfr_option options[] = {
     {.name = "recent_window",
      .type = BFR_OPTION_DURATION,
      .fallback = "1h",
-     .help = "how long the keys of accepted batches are remembered over a restart"},
+     .help = "how long the keys of accepted batches are remembered over a restart",
+     .inherits = "dedup.window"},
     {.name = "recent_max_entries",
      .type = BFR_OPTION_INTEGER,
      .fallback = "200000",
      .min = "1",
-     .help = "how many of them"},
+     .help = "how many of them",
+     .inherits = "dedup.max_entries"},
 };
 
 static const struct bfr_life life = {

@@ -166,6 +166,7 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_option, choices)},
     {MEMBER(bfr_option, unit)},
     {MEMBER(bfr_option, help)},
+    {MEMBER(bfr_option, inherits)},
     {TYPE(bfr_lease)},
     {MEMBER(bfr_lease, size)},
     {MEMBER(bfr_lease, attempts)},

@@ -58,7 +58,7 @@ SLOT(bfr_err, size, 0, 4);
 SLOT(bfr_err, text, 4, 768);
 
 // bfr/option.h
-SIZE(bfr_option, 64);
+SIZE(bfr_option, 72);
 SLOT(bfr_option, name, 0, 8);
 SLOT(bfr_option, type, 8, 4);
 SLOT(bfr_option, flags, 12, 4);
@@ -68,6 +68,7 @@ SLOT(bfr_option, max, 32, 8);
 SLOT(bfr_option, choices, 40, 8);
 SLOT(bfr_option, unit, 48, 8);
 SLOT(bfr_option, help, 56, 8);
+SLOT(bfr_option, inherits, 64, 8);
 
 // bfr/batch.h
 SIZE(bfr_span, 16);

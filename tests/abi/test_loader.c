@@ -145,7 +145,7 @@ static const struct fault {
     {"queue-half-pair", "its 'struct bfr_queue_vtable' fills 'reserve' without 'release'; fill both or neither"},
     {"bad-option",
      "option 'room' of its table has the fallback '10 megabytes', which is not a size; write it as in YAML"},
-    {"short-option", "it declares options of 8 bytes, ABI 1.0 has 64; set option_size to sizeof(struct bfr_option)"},
+    {"short-option", "it declares options of 8 bytes, ABI 1.0 has 72; set option_size to sizeof(struct bfr_option)"},
     {"bad-tool", "its tool 1 is not complete; give it two words of a-z, operands, a summary of at most 120 bytes and a "
                  "function"},
     {"short-tool", "it declares 2 tools of 8 bytes, ABI 1.0 has 32; point to them, and set tool_size to "

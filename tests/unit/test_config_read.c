@@ -129,6 +129,46 @@ static const struct bfr_values *only_stage(struct fake_run *run, const char *key
     return values;
 }
 
+static void test_an_option_has_what_the_core_says_unless_the_stage_does(void **state)
+{
+    (void)state;
+    static const struct bfr_option options[] = {
+        {.name = "place", .type = BFR_OPTION_STRING, .help = "where it goes"},
+        {.name = "window",
+         .type = BFR_OPTION_DURATION,
+         .fallback = "7s",
+         .help = "how long",
+         .inherits = "dedup.window"},
+        {.name = "share", .type = BFR_OPTION_NUMBER, .fallback = "0", .help = "part", .inherits = "lanes.fresh_share"},
+        {.name = "other",
+         .type = BFR_OPTION_INTEGER,
+         .fallback = "3",
+         .help = "of another type",
+         .inherits = "dedup.window"},
+        {.name = "unknown",
+         .type = BFR_OPTION_INTEGER,
+         .fallback = "4",
+         .help = "no such key",
+         .inherits = "dedup.such"},
+    };
+    struct bfr_plugin plugin = fake_plugin;
+    plugin.options = options;
+    plugin.option_count = sizeof options / sizeof options[0];
+    const char *text = "dedup: {window: 2h}\nlanes: {fresh_share: 0.25}\npipeline:\n  - {plugin: fake, place: p}\n"
+                       "  - {plugin: fake, name: own, place: p, window: 3h}\n";
+    struct bfr_diag *diag = bfr_diag_new();
+    struct fake_run run = {.diag = diag, .config = bfr_config_parse("/etc/c.yaml", text, &with_environment, diag)};
+    const struct bfr_values *values = bfr_config_bind(run.config, 0, &plugin, diag);
+    const struct bfr_values *own = bfr_config_bind(run.config, 1, &plugin, diag);
+    assert_int_equal(bfr_diag_errors(diag), 0);
+    assert_int_equal(bfr_values_integer(values, "window"), 2 * 3600000);
+    assert_true(bfr_values_number(values, "share") == 0.25);
+    assert_int_equal(bfr_values_integer(values, "other"), 3);
+    assert_int_equal(bfr_values_integer(values, "unknown"), 4);
+    assert_int_equal(bfr_values_integer(own, "window"), 3 * 3600000);
+    fake_free(&run);
+}
+
 static void test_a_stage_gets_its_fallbacks(void **state)
 {
     (void)state;
@@ -375,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_those_of_the_documentation),
         cmocka_unit_test(test_every_core_key_reaches_its_setting),
+        cmocka_unit_test(test_an_option_has_what_the_core_says_unless_the_stage_does),
         cmocka_unit_test(test_a_stage_gets_its_fallbacks),
         cmocka_unit_test(test_a_stage_gets_values_of_every_type),
         cmocka_unit_test(test_variables_are_expanded_in_values),

@@ -96,7 +96,7 @@ void destroy(void *self)
 
 const bfr_option options[] = {
     {"file", BFR_OPTION_PATH, BFR_OPTION_REQUIRED, nullptr, nullptr, nullptr, nullptr, nullptr,
-     "the manifest; made if missing"},
+     "the manifest; made if missing", nullptr},
 };
 
 const bfr_life life = {
