@@ -16,7 +16,7 @@
 
 #define OPTIONS_MAX     256 // in one table; more is a damaged count
 #define OPTION_NAME_MAX 64  // bytes
-#define OPTION_SIZE_1_0 (offsetof(struct bfr_option, help) + sizeof(const char *))
+#define OPTION_SIZE_1_0 (offsetof(struct bfr_option, inherits) + sizeof(const char *))
 #define OPTION_FLAGS    (BFR_OPTION_REQUIRED | BFR_OPTION_SECRET | BFR_OPTION_LIVE)
 
 // Where a complaint belongs, and where it goes.

@@ -269,7 +269,7 @@ static void test_count_and_size_of_a_table_are_checked(void **state)
     assert_refused(&plugin, "plugin 'p.so': it declares 257 options, at most 256 are allowed; fix option_count");
     plugin.option_count = 1;
     plugin.option_size = sizeof option + 1;
-    assert_refused(&plugin, "plugin 'p.so': it declares options of 65 bytes, ABI 1.0 has 64; set option_size to "
+    assert_refused(&plugin, "plugin 'p.so': it declares options of 73 bytes, ABI 1.0 has 72; set option_size to "
                             "sizeof(struct bfr_option)");
 }
 
