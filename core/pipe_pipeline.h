@@ -14,7 +14,7 @@ struct bfr_pipeline_setup {
     const struct bfr_settings *settings; // ack, retry, dedup; copied
     const struct bfr_clock *clock;
     struct bfr_metrics *metrics;
-    struct bfr_flows *flows; // NULL: not kept; outlives the pipeline
+    struct bfr_flows *flows;         // NULL: not kept; outlives the pipeline
     struct bfr_stage *const *queues; // in the order of the data's way, created; copied array
     size_t queue_count;
     struct bfr_stage *const *sinks; // created; at least one
