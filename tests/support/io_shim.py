@@ -249,6 +249,7 @@ class Tree:
     def __init__(self):
         self.root = _Directory()
         self.by_inode = {}
+        self.unplaced = []  # (path, thing): made in a directory of which the record has not told yet
 
     @classmethod
     def of(cls, path):
@@ -298,8 +299,8 @@ class Tree:
         if event.op in ("create", "mkdir"):
             thing = _File() if event.op == "create" else _Directory()
             self.by_inode[event.number] = thing
-            directory, name = self._parent(event.path)
-            directory.change((name, thing))
+            self.unplaced.append((event.path, thing))
+            self._place()
         elif event.op in ("unlink", "rmdir"):
             directory, name = self._parent(event.path)
             directory.change((name, None))
@@ -307,6 +308,19 @@ class Tree:
             self._rename(event.path, event.data.decode())
         else:
             self._touch(event)
+
+    def _place(self):
+        """A call is recorded when it has returned, so a quicker thread may record what it made in a directory before the
+        thread that made the directory does; it waits here for that."""
+        waiting, self.unplaced = self.unplaced, []
+        for path, thing in waiting:
+            directory, name = self._parent(path)
+            if directory is None:
+                self.unplaced.append((path, thing))
+            else:
+                directory.change((name, thing))
+        if len(self.unplaced) < len(waiting) and self.unplaced:
+            self._place()
 
     def _rename(self, source, target):
         from_directory, from_name = self._parent(source)
