@@ -92,12 +92,12 @@ static void *take_and_put(void *arg)
         uint8_t *taken[3];
         for (int k = 0; k < 3; k++) {
             taken[k] = bfr_blocks_take(blocks);
-            memcpy(taken[k], &taken[k], sizeof taken[k]);
+            memcpy(taken[k], &taken[k], sizeof(void *));
             memcpy(taken[k] + BFR_BLOCK_BYTES - sizeof i, &i, sizeof i);
         }
         bfr_blocks_beside(blocks, 2 * BFR_BLOCK_BYTES);
         for (int k = 0; k < 3; k++) {
-            wrong += memcmp(taken[k], &taken[k], sizeof taken[k]) != 0 ||
+            wrong += memcmp(taken[k], &taken[k], sizeof(void *)) != 0 ||
                      memcmp(taken[k] + BFR_BLOCK_BYTES - sizeof i, &i, sizeof i) != 0;
             bfr_blocks_put(blocks, taken[k]);
         }
