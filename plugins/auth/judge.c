@@ -79,7 +79,8 @@ static bool is_good(const struct fact *fact)
     return fact != NULL && fact->state == FACT_GOOD;
 }
 
-// A table that was got after the id was first missed, and not long ago, may prove that something is not there.
+// A table that was got after the id was first missed, and not long ago, may prove that something is not there. Only when a
+// look-up has failed: what was created after the table was got is found by a look-up alone.
 static bool may_prove(const struct bench *bench, const struct fact *fact, uint64_t got_ns)
 {
     return fact != NULL && got_ns > fact->first_ns && bench->limits->now_ns - got_ns <= bench->limits->max_stale_ns;
@@ -106,11 +107,11 @@ static enum judge_need judge_missing(const struct bench *bench)
 
     if (is_fresh(bench, fact) && fact->state == FACT_GONE)
         return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
+    if (!is_fresh(bench, fact))
+        return ask(bench, FACT_TENANT);
     if (bench->directory != NULL && bench->directory->whole && may_prove(bench, fact, bench->directory->asked_ns))
         return deny(bench, BFR_DENY_TENANT_GONE, "no such active tenant in the control service's lists");
-    if (is_fresh(bench, fact))
-        return unsure(bench, "the tenant is not known, and the control service cannot be asked");
-    return ask(bench, FACT_TENANT);
+    return unsure(bench, "the tenant is not known, and the control service cannot be asked");
 }
 
 // ---- token ----
@@ -138,8 +139,11 @@ static enum judge_need judge_refused(const struct bench *bench, const struct fac
 
     if (tenant != NULL && tenant->failed_ns + REUSE_NS >= bench->question->asked_ns)
         return unsure(bench, "the token is not known, and the control service cannot be asked");
-    if (!is_fresh(bench, tenant))
-        return ask(bench, FACT_TENANT);
+    // Not REUSE_NS here: within it the token may have been rotated, and the sender throws away what is refused.
+    if (tenant == NULL || tenant->state == FACT_OPEN || tenant->asked_ns < bench->question->asked_ns) {
+        (void)ask(bench, FACT_TENANT);
+        return JUDGE_ASK_AGAIN;
+    }
     if (tenant->state == FACT_GONE)
         return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
     if (tenant->state == FACT_FAILED || key->state == FACT_FAILED)
@@ -199,11 +203,11 @@ static enum judge_need judge_dataset(const struct bench *bench)
         return JUDGE_SETTLED;
     if (is_fresh(bench, fact) && fact->state == FACT_GONE)
         return deny(bench, BFR_DENY_DATASET_GONE, "the control service knows no such active dataset of the tenant");
+    if (!is_fresh(bench, fact))
+        return ask(bench, FACT_DATASET);
     if (tenant != NULL && tenant->whole && may_prove(bench, fact, tenant->sets_asked_ns))
         return deny(bench, BFR_DENY_DATASET_GONE, "no such active dataset in the control service's list");
-    if (is_fresh(bench, fact))
-        return unsure(bench, "the dataset is not known, and the control service cannot be asked");
-    return ask(bench, FACT_DATASET);
+    return unsure(bench, "the dataset is not known, and the control service cannot be asked");
 }
 
 enum judge_need bfr_judge(const struct directory *directory, struct facts *facts, const struct judge_question *question,

@@ -24,8 +24,9 @@ struct judge_limits {
 };
 
 enum judge_need {
-    JUDGE_SETTLED = 1, // *out is the verdict
-    JUDGE_ASK = 2      // *out_need must be asked about first
+    JUDGE_SETTLED = 1,  // *out is the verdict
+    JUDGE_ASK = 2,      // *out_need must be asked about first
+    JUDGE_ASK_AGAIN = 3 // the same, because of a token that does not match
 };
 
 // `directory` may be NULL (none yet). `facts` may be NULL: then only what the directory alone makes certain is settled, and

@@ -39,6 +39,7 @@ struct waiter {
     char dataset[BFR_ID_MAX + 1];
     uint8_t key[DIRECTORY_HASH_SIZE];
     uint64_t peer;
+    bool charged; // the peer has paid for it
     unsigned rounds;
     size_t token_bytes;
     char token[]; // a secret
@@ -119,13 +120,16 @@ static bool spend(struct allowance *allowance, double per_s, double burst, uint6
     return true;
 }
 
-// Looking at a token that does not match costs its sender. With the lock held.
-static bool may_call(struct lookups *lookups, enum fact_kind kind, uint64_t peer, uint64_t now_ns)
+// Looking at a token that does not match costs its sender, once for each question. With the lock held.
+static bool may_call(struct lookups *lookups, struct waiter *waiter, bool mismatch, uint64_t now_ns)
 {
     if (lookups->calls >= CALLS_MAX)
         return false;
-    if (kind == FACT_KEY && !spend(&lookups->peers[peer % PEERS], PEER_PER_S, PEER_BURST, now_ns))
-        return false;
+    if (mismatch && !waiter->charged) {
+        if (!spend(&lookups->peers[waiter->peer % PEERS], PEER_PER_S, PEER_BURST, now_ns))
+            return false;
+        waiter->charged = true;
+    }
     return spend(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
 }
 
@@ -174,11 +178,11 @@ static void free_call(struct call *call)
 
 // With the lock held. NULL: not allowed now, or memory is short.
 static struct call *make_call(struct control *control, const struct directory *directory, struct fact *fact,
-                              const struct waiter *waiter, uint64_t now_ns)
+                              struct waiter *waiter, bool mismatch, uint64_t now_ns)
 {
     struct call *call = NULL;
 
-    if (may_call(control->lookups, fact->subject.kind, waiter->peer, now_ns))
+    if (may_call(control->lookups, waiter, mismatch, now_ns))
         call = calloc(1, sizeof *call);
     if (call == NULL)
         return NULL;
@@ -254,7 +258,8 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
         return out->decision;
     struct fact *fact = bfr_facts_get(&lookups->facts, &need, limits.now_ns);
     if (fact != NULL && !fact->in_flight)
-        *out_call = make_call(control, directory, fact, waiter, limits.now_ns);
+        *out_call = make_call(control, directory, fact, waiter, verdict == JUDGE_ASK_AGAIN || need.kind == FACT_KEY,
+                              limits.now_ns);
     if (verdict == JUDGE_SETTLED)
         return out->decision;
     if (fact == NULL || !fact->in_flight)
@@ -451,25 +456,22 @@ static bool read_reply(struct call *call, const struct bfr_http_reply *reply)
            call->account[0] != '\0';
 }
 
-// Is the account in the directory? *out_active: and active.
-static bool knows_account(struct control *control, const char *account, bool *out_active)
+// Is the account known as active? That it was inactive proves nothing: it may have been activated since.
+static bool is_active_account(struct control *control, const char *account)
 {
     const struct directory *directory = (const struct directory *)bfr_live_enter(&control->live);
     uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_account(directory, account);
+    bool active = number != DIRECTORY_NONE && directory->accounts[number].active;
 
-    *out_active = number != DIRECTORY_NONE && directory->accounts[number].active;
     bfr_live_leave(&control->live);
-    return number != DIRECTORY_NONE;
+    return active;
 }
 
 // A tenant is there; whether it counts depends on its account, which may be as new as the tenant.
 static void end_tenant(struct call *call)
 {
-    bool active = false;
-
-    if (!call->active || call->second || knows_account(call->control, call->account, &active)) {
-        bool good = call->active && (call->second || active);
-        end_call(call, good ? FACT_GOOD : FACT_GONE);
+    if (!call->active || call->second || is_active_account(call->control, call->account)) {
+        end_call(call, call->active ? FACT_GOOD : FACT_GONE);
         return;
     }
     call->second = true;

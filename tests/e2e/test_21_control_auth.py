@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mode control: the control service says who may send what, and what it says now counts."""
+import time
+
 import pytest
 
 from support.control_stand_in import SERVICE_KEY, ControlStandIn
@@ -97,6 +99,28 @@ def test_a_tenant_and_a_dataset_created_a_moment_ago_are_accepted_at_once(contro
         assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 200
 
 
+def test_what_was_refused_before_is_accepted_at_the_first_post_after_it_was_created(control, served):
+    assert Sender(served.port, A1_KEY).post("piper", "nine").status == 410
+    assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 404
+    control.tenant("another", "a1", ["one"])  # lists that are newer than those answers, and name neither
+    refreshed(served)
+    with control.fail("changes", hold=True) as fault:
+        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+        answered = time.monotonic()
+        control.tenant("piper", "a1", ["nine"])
+        control.dataset("acme", "brandnew")
+        wait_until(lambda: time.monotonic() > answered + 1.1, "the answers' end")
+        assert Sender(served.port, A1_KEY).post("piper", "nine").status == 200
+        assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 200
+
+
+def test_a_tenant_whose_account_was_activated_a_moment_ago_is_accepted_at_once(control, served):
+    with control.fail("changes", hold=True) as fault:
+        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+        control.account("a3", "a3-account-key-0123456789")
+        assert Sender(served.port, "a3-account-key-0123456789").post("frozen", "web").status == 200
+
+
 def test_the_account_travels_with_the_batch(control, make_receiver):
     populate(control)
     receiver = make_receiver(pipeline=[
@@ -131,6 +155,54 @@ def test_a_rotated_token_works_at_once_and_the_old_one_until_the_next_refresh(co
         assert Sender(served.port, ACME_TOKEN).post("acme", "web").status == 200
     wait_until(lambda: Sender(served.port, ACME_TOKEN).post("acme", "web").status == 401, "401 for the old token")
     assert Sender(served.port, "acme-new-token").post("acme", "web").status == 200
+
+
+def test_a_token_that_was_refused_a_moment_ago_works_once_it_is_the_tenants(control, served):
+    with control.fail("changes", hold=True) as fault:
+        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+        assert Sender(served.port, "acme-new-token").post("acme", "web").status == 401
+        control.rotate("acme", "acme-new-token")
+        assert Sender(served.port, "acme-new-token").post("acme", "web").status == 200
+
+
+def test_look_ups_of_tokens_that_do_not_match_are_limited_for_each_address_and_cost_nobody_else(control, served):
+    with control.fail("changes", hold=True) as fault:
+        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+        guesser = Sender(served.port, "first-guess")
+        began = time.monotonic()
+        refused = [Sender(served.port, f"guess-{n}").post("acme", "web").status for n in range(150)]
+        assert set(refused) <= {401, 503} and refused[:50] == [401] * 50
+        assert refused.count(401) <= 51 + 5 * (time.monotonic() - began)
+        asked = [call for call in control.called("account_tenant") if call.bearer.startswith("guess-")]
+        assert len(asked) == refused.count(401)
+        same = [guesser.post("acme", "web").status for _ in range(20)]
+        assert set(same) <= {401, 503}
+        assert Sender(served.port, ACME_TOKEN).post("acme", "web").status == 200  # needs no look-up
+        control.tenant("late", "a1", ["web"], token="late-token")
+        assert Sender(served.port, "late-token").post("late", "web").status == 200  # a miss is another account
+
+
+def test_look_ups_of_all_are_limited_and_who_is_over_the_limit_is_not_refused(control, served):
+    began = time.monotonic()
+    statuses = [Sender(served.port, A1_KEY).post(f"nosuch-{n}", "web").status for n in range(1200)]
+    assert set(statuses) <= {410, 503} and statuses[:400] == [410] * 400
+    assert statuses.count(410) <= 401 + 100 * (time.monotonic() - began)
+    assert len([call for call in control.called("tenant") if "nosuch-" in call.path]) == statuses.count(410)
+
+
+def test_at_most_64_look_ups_are_on_their_way(control, served):
+    import threading
+    statuses = []
+    with control.fail("tenant", hold=True) as fault:
+        senders = [threading.Thread(target=lambda n=n: statuses.append(
+            Sender(served.port, A1_KEY).post(f"nosuch-{n}", "web").status)) for n in range(80)]
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: len(statuses) == 16, "those over the limit")
+        assert statuses == [503] * 16 and fault.hits == 64
+    for sender in senders:
+        sender.join()
+    assert sorted(statuses) == [410] * 64 + [503] * 16
 
 
 def test_a_withdrawn_key_is_refused_soon(control, served):

@@ -337,6 +337,7 @@ struct verdict_case {
     struct known known[3];
     uint32_t decision; // 0: must ask about `need` first
     uint32_t deny;
+    bool again; // because of a token that does not match
     enum fact_kind need;
 };
 
@@ -369,7 +370,14 @@ static const struct verdict_case verdicts[] = {
     {"an accepted key", "acme", "web", 7, .known = {{FACT_KEY, FACT_GOOD, 99 * S}}, .decision = BFR_ALLOW},
     {"an accepted key, long ago", "acme", "web", 7, .known = {{FACT_KEY, FACT_GOOD, 1}}, .decision = BFR_ALLOW},
     {"nobody's key: the tenant is looked at again", "acme", "web", 7, .known = {{FACT_KEY, FACT_WRONG, 100 * S}},
+     .again = true, .need = FACT_TENANT},
+    {"nobody's key: the tenant is looked at again, however short ago it was", "acme", "web", 7,
+     .known = {{FACT_KEY, FACT_WRONG, 100 * S}, {FACT_TENANT, FACT_GOOD, 100 * S - 1}}, .again = true,
      .need = FACT_TENANT},
+    {"absent before, and from lists got since: asked all the same", "nosuch", "web", 1, .directory_ns = 95 * S,
+     .known = {{FACT_TENANT, FACT_GONE, 90 * S}}, .need = FACT_TENANT},
+    {"a dataset absent before, and from a list got since: asked all the same", "acme", "nosuch", 1,
+     .directory_ns = 95 * S, .known = {{FACT_DATASET, FACT_GONE, 90 * S}}, .need = FACT_DATASET},
     {"nobody's key for certain", "acme", "web", 7,
      .known = {{FACT_KEY, FACT_WRONG, 100 * S}, {FACT_TENANT, FACT_GOOD, 100 * S}}, .decision = BFR_DENY,
      .deny = BFR_DENY_TOKEN},
@@ -436,7 +444,8 @@ static void test_verdicts_by_certainty(void **state)
                                           .asked_ns = 100 * S};
         enum judge_need got =
             bfr_judge(one->no_directory ? NULL : directory, &facts, &question, &limits, &verdict, &need, &renew);
-        bool right = one->decision == 0 ? got == JUDGE_ASK && need.kind == one->need
+        enum judge_need asks = one->again ? JUDGE_ASK_AGAIN : JUDGE_ASK;
+        bool right = one->decision == 0 ? got == asks && need.kind == one->need
                                         : got == JUDGE_SETTLED && verdict.decision == one->decision &&
                                               (one->decision != BFR_DENY || verdict.deny == one->deny);
         if (!right)
