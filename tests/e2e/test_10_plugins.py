@@ -76,7 +76,7 @@ static void destroy(void *self)
 }
 
 static const struct bfr_option options[] = {
-    {"path", BFR_OPTION_PATH, BFR_OPTION_REQUIRED, NULL, NULL, NULL, NULL, NULL, "file to append to"},
+    {"path", BFR_OPTION_PATH, BFR_OPTION_REQUIRED, NULL, NULL, NULL, NULL, NULL, "file to append to", NULL},
 };
 static const struct bfr_life life = {
     .size = sizeof life, .create = create, .start = start, .drain = drain, .stop = stop, .destroy = destroy};

@@ -191,7 +191,7 @@ def test_wrong_usage_is_2_and_says_how(make_lives, dlq, tmp_path):
     lives = make_lives()
     write_letters(lives.directory, 1)
     place = ["--dir", lives.directory]
-    for arguments in ([], ["ls"], ["burn", *place], ["show", *place], ["show", "a", "b", *place], ["ls", "a", *place],
+    for arguments in ([], ["burn", *place], ["show", *place], ["show", "a", "b", *place], ["ls", "a", *place],
                       ["retry", *place], ["purge", *place], ["retry", *place, "--tenant", ""], ["ls", *place, "--tenant="],
                       ["purge", *place, "--tenant", "*", "--json"], ["ls", *place, "--dry-run"], ["ls", "--dir"],
                       ["retry", *place, "--tenant", "a", "--tenant", "b"], ["ls", *place, "--colour", "red"]):

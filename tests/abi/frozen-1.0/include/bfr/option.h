@@ -44,8 +44,9 @@ struct bfr_option {
     const char *choices;  /* STRING: the allowed values, separated by '|'; NULL: any */
     const char *unit;     /* DURATION: what a plain number means: "ms", "s", "m", "h" or "d"; NULL: "s" */
     const char *help;     /* one line for people */
-    const char *inherits; /* a key of the core, as "dedup.window", whose value it has when the stage does not give its own;
-                             of the same type; the fallback serves where there is no core. NULL: none */
+    /* A key of the core, as "dedup.window", whose value the option has when the stage gives none; of the same type. The
+     * fallback serves where there is no core. NULL: none. */
+    const char *inherits;
 };
 
 #ifdef __cplusplus
