@@ -195,8 +195,8 @@ uint32_t bfr_directory_cache_write(struct directory_cache *cache, const struct d
 
 // ---- reading ----
 
-// The bytes of the file with a NUL after them, or NULL with errno. ENOENT: there is none.
-static char *slurp(const char *path, size_t *out_size)
+// The bytes of the file with a NUL after them, or NULL with errno. ENOENT: there is none; EPERM: others may have written it.
+static char *slurp(const char *path, size_t *out_size, bool *out_private)
 {
     struct stat info;
     size_t done = 0;
@@ -207,6 +207,8 @@ static char *slurp(const char *path, size_t *out_size)
         return NULL;
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > FILE_BYTES_MAX)
         errno = EINVAL;
+    else if ((info.st_uid != geteuid() && info.st_uid != 0) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        errno = EPERM;
     else
         data = malloc((size_t)info.st_size + 1);
     while (data != NULL && done < (size_t)info.st_size) {
@@ -216,6 +218,7 @@ static char *slurp(const char *path, size_t *out_size)
         done += (size_t)got;
     }
     int error = errno;
+    *out_private = (info.st_mode & (S_IRWXG | S_IRWXO)) == 0;
     close(fd);
     errno = error;
     if (data != NULL)
@@ -295,11 +298,15 @@ uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct director
     size_t head = strlen(HEADER);
     struct directory *directory = NULL;
     uint32_t status = BFR_OK;
-    char *data = slurp(cache->path, &size);
+    bool is_private = false;
+    char *data = slurp(cache->path, &size, &is_private);
 
     *out = NULL;
     if (data == NULL && (errno == ENOENT || errno == ENOTDIR))
         return BFR_OK;
+    if (data == NULL && errno == EPERM)
+        return bfr_err_set(err, BFR_EFAIL, "%s: of another user, or others may write to it; it is ignored and replaced",
+                           cache->path);
     if (data == NULL)
         return bfr_err_set(err, BFR_EFAIL, "%s: %s", cache->path, strerror(errno));
     if (size < head || memcmp(data, HEADER, head) != 0 || !is_whole(data, size, cache->written)) {
@@ -318,6 +325,8 @@ uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct director
         *out = directory;
         directory = NULL;
     }
+    if (!is_private)
+        memset(cache->written, 0, sizeof cache->written); // so that the next round writes it anew, 0600
     bfr_directory_free(directory);
     free(data);
     return status;

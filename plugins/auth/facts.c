@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096 // a power of two
+#define BUCKETS 16384 // a power of two
 
 bool bfr_facts_init(struct facts *facts)
 {
@@ -87,13 +87,13 @@ static void forget(struct facts *facts, struct fact *fact)
 }
 
 // False: everything is in flight.
-static bool make_room(struct facts *facts, struct fact_list *list, uint32_t count)
+static bool make_room(struct facts *facts, struct fact_list *list, uint32_t count, uint32_t most)
 {
     struct fact *oldest = TAILQ_FIRST(list);
 
-    while (count >= FACTS_MAX && oldest != NULL && oldest->in_flight)
+    while (count >= most && oldest != NULL && oldest->in_flight)
         oldest = TAILQ_NEXT(oldest, by_use);
-    if (count < FACTS_MAX)
+    if (count < most)
         return true;
     if (oldest != NULL)
         forget(facts, oldest);
@@ -106,7 +106,7 @@ struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subje
 
     if (fact != NULL)
         return fact;
-    fact = make_room(facts, &facts->rest, facts->rest_count) ? calloc(1, sizeof *fact) : NULL;
+    fact = make_room(facts, &facts->rest, facts->rest_count, FACTS_MAX) ? calloc(1, sizeof *fact) : NULL;
     if (fact == NULL)
         return NULL;
     fact->subject = *subject;
@@ -131,7 +131,7 @@ void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state sta
     fact->state = state;
     fact->asked_ns = asked_ns;
     if (state == FACT_GOOD)
-        (void)make_room(facts, &facts->good, facts->good_count);
+        (void)make_room(facts, &facts->good, facts->good_count, FACTS_GOOD_MAX);
     list_append(facts, fact);
 }
 

@@ -10,7 +10,8 @@
 
 #include "directory.h"
 
-#define FACTS_MAX 4096 // of the good ones, and as many of the rest
+#define FACTS_MAX      4096  // that are not good
+#define FACTS_GOOD_MAX 16384 // an accepted key for each of ten thousand tenants is kept
 
 enum fact_kind {
     FACT_TENANT = 1,
@@ -47,8 +48,9 @@ struct fact {
     uint64_t failed_ns;     // of something good: when the last call began that failed
     struct waiters waiting; // for the end of that call
 
+    char account[BFR_ID_MAX + 1]; // of a good tenant: its own; of a key: under which it was asked about
+
     // Of a good tenant.
-    char account[BFR_ID_MAX + 1];
     bool has_token;
     uint8_t token[DIRECTORY_HASH_SIZE];
 

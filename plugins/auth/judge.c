@@ -148,6 +148,10 @@ static enum judge_need judge_refused(const struct bench *bench, const struct fac
         return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
     if (tenant->state == FACT_FAILED || key->state == FACT_FAILED)
         return unsure(bench, "the token is not known, and the control service cannot be asked");
+    if (key->state == FACT_FOREIGN && strcmp(key->account, tenant->account) != 0) {
+        (void)ask(bench, FACT_KEY); // the tenant has moved since the key was shown
+        return JUDGE_ASK_AGAIN;
+    }
     if (key->state == FACT_FOREIGN)
         return deny(bench, BFR_DENY_FOREIGN, "the key is not one of the tenant's account");
     if (bench->directory != NULL && bfr_directory_knows_token(bench->directory, bench->question->key))

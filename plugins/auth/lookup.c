@@ -65,6 +65,7 @@ struct call {
     uint64_t asked_ns;
     uint64_t peer;
     char path[CONTROL_PATH_MAX];
+    char under[BFR_ID_MAX + 1];             // the account in the path
     char authorization[CONTROL_HEADER_MAX]; // of a key: the presented one; else empty
     // Of a tenant, while its account is asked about.
     bool second;
@@ -108,12 +109,17 @@ struct judge_limits bfr_control_limits(const struct control *control)
 
 // ---- allowances ----
 
-static bool spend(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
+static void refill(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
 {
     double more = allowance->at_ns == 0 ? burst : (double)(now_ns - allowance->at_ns) / (double)NS_PER_S * per_s;
 
     allowance->left = allowance->left + more > burst ? burst : allowance->left + more;
     allowance->at_ns = now_ns;
+}
+
+static bool spend(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
+{
+    refill(allowance, per_s, burst, now_ns);
     if (allowance->left < 1.0)
         return false;
     allowance->left -= 1.0;
@@ -133,6 +139,13 @@ static bool may_call(struct lookups *lookups, struct waiter *waiter, bool mismat
     return spend(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
 }
 
+// Asking again about an accepted key can wait: half of everything is left to those who must wait for an answer.
+static bool may_renew(struct lookups *lookups, uint64_t now_ns)
+{
+    refill(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
+    return lookups->calls < CALLS_MAX / 2 && lookups->all.left > ALL_BURST / 2;
+}
+
 // ---- calls ----
 
 // The account of a tenant that is known, or NULL.
@@ -142,12 +155,15 @@ static const char *account_of(const struct control *control, const struct direct
 
     if (control->account[0] != '\0')
         return control->account;
-    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_tenant(directory, tenant);
-    if (number != DIRECTORY_NONE)
-        return bfr_directory_text(directory, directory->accounts[directory->tenants[number].account].id);
+    // A look-up that is still remembered is newer than the directory: the tenant may have moved.
     snprintf(subject.tenant, sizeof subject.tenant, "%s", tenant);
     const struct fact *fact = bfr_facts_find(&control->lookups->facts, &subject);
-    return fact != NULL && fact->state == FACT_GOOD ? fact->account : NULL;
+    if (fact != NULL && fact->state == FACT_GOOD)
+        return fact->account;
+    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_tenant(directory, tenant);
+    if (number == DIRECTORY_NONE)
+        return NULL;
+    return bfr_directory_text(directory, directory->accounts[directory->tenants[number].account].id);
 }
 
 static bool set_path(struct call *call, const struct directory *directory, const struct waiter *waiter)
@@ -163,6 +179,7 @@ static bool set_path(struct call *call, const struct directory *directory, const
         if (account == NULL)
             return false;
         snprintf(call->path, sizeof call->path, "/api/v1/accounts/%s/tenants/%s", account, subject->tenant);
+        snprintf(call->under, sizeof call->under, "%s", account);
     }
     if (subject->kind == FACT_KEY)
         snprintf(call->authorization, sizeof call->authorization, "Authorization: Bearer %.*s",
@@ -254,7 +271,7 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
     if (lookups->stopping || waiter->rounds++ >= ROUNDS_MAX || lookups->waiters >= WAITERS_MAX)
         return unsure(out, "too many questions wait for the control service, or the stage stops");
     enum judge_need verdict = bfr_judge(directory, &lookups->facts, &waiter->question, &limits, out, &need, &renew);
-    if (verdict == JUDGE_SETTLED && !renew)
+    if (verdict == JUDGE_SETTLED && !(renew && may_renew(lookups, limits.now_ns)))
         return out->decision;
     struct fact *fact = bfr_facts_get(&lookups->facts, &need, limits.now_ns);
     if (fact != NULL && !fact->in_flight)
@@ -367,6 +384,8 @@ static void settle(struct call *call, enum fact_state state, struct waiters *out
         fact->has_token = call->has_token;
         memcpy(fact->token, call->token, sizeof fact->token);
     }
+    if (call->subject.kind == FACT_KEY)
+        snprintf(fact->account, sizeof fact->account, "%s", call->under);
     if (state == FACT_GOOD && call->subject.kind == FACT_KEY)
         lookups->peers[call->peer % PEERS].left += 1.0; // what was right costs nothing
     bfr_fact_settle(&lookups->facts, fact, state, call->asked_ns);
@@ -408,7 +427,9 @@ static bool keep_tenant(void *arg, const struct tenant_record *record)
     struct call *call = arg;
     const char *account = record->account[0] != '\0' ? record->account : call->control->account;
 
-    if (strcmp(record->id, call->subject.tenant) != 0)
+    bool elsewhere = call->control->account[0] != '\0' && strcmp(account, call->control->account) != 0;
+
+    if (strcmp(record->id, call->subject.tenant) != 0 || elsewhere)
         return true;
     if (account[0] == '\0' && call->subject.kind == FACT_KEY)
         account = "-"; // it was named in the question

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mode control while the control service is away, slow, cut, or answers rubbish: nobody is refused for it."""
 import json
+import os
 import threading
 import time
 
@@ -80,7 +81,7 @@ def test_absent_at_start_with_the_directory_on_disk_is_normal_service(control, m
     assert post(second, dataset="nosuch") == 503
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "link"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "link", "others", "foreign"])
 def test_a_damaged_directory_on_disk_is_not_believed(control, make_receiver, damage):
     populate(control)
     first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
@@ -94,6 +95,12 @@ def test_a_damaged_directory_on_disk_is_not_believed(control, make_receiver, dam
     elif damage == "flipped":
         at = data.index(b"acme") + 1
         cache.write_bytes(data[:at] + b"X" + data[at + 1:])
+    elif damage == "others":
+        cache.chmod(0o602)
+    elif damage == "foreign":
+        if os.geteuid() != 0:
+            pytest.skip("only root gives files away")
+        os.chown(cache, 65534, 65534)
     elif damage == "empty":
         cache.write_bytes(b"")
     else:
@@ -104,6 +111,32 @@ def test_a_damaged_directory_on_disk_is_not_believed(control, make_receiver, dam
     assert post(second) == 503
     control.open()
     wait_until(lambda: post(second) == 200, "service once control is there")
+    wait_until(lambda: not cache.is_symlink() and cache.stat().st_mode & 0o777 == 0o600 and
+               cache.stat().st_uid == os.geteuid(), "a directory on disk of our own")
+
+
+def test_a_directory_on_disk_that_others_may_read_is_used_and_written_anew(control, make_receiver):
+    control.account("a1", KEY)
+    control.tenant("acme", "a1", ["web"])  # one alone, so that what is written anew has the bytes it had
+    first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
+    cache = first.root / "directory.cache"
+    wait_until(cache.exists, "the directory on disk")
+    first.stop()
+    cache.chmod(0o644)
+    second = make_receiver(name="r", pipeline=pipeline(control)).start()
+    assert second.logged("directory taken from disk")
+    wait_until(lambda: cache.stat().st_mode & 0o777 == 0o600, "0600")
+
+
+def test_a_stop_does_not_wait_for_a_look_up_that_hangs(control, served):
+    from support import wire
+    from support.sender import proxy_headers
+    with control.fail("tenant", hold=True) as fault:
+        connection = wire.Connection(served.port)
+        connection.send(wire.head("POST", "/late/web", proxy_headers("late--web--1--x.gz", b"", token=KEY), 100))
+        wait_until(lambda: fault.hits == 1, "the look-up")
+        served.stop()
+        connection.close()
 
 
 def test_another_services_directory_on_disk_is_not_believed(control, make_receiver):

@@ -297,6 +297,25 @@ static void test_a_flood_of_misses_does_not_push_out_what_is_good(void **state)
     bfr_facts_free(&facts);
 }
 
+static void test_an_accepted_key_for_each_of_ten_thousand_tenants_is_kept(void **state)
+{
+    struct facts facts;
+    (void)state;
+
+    assert_true(bfr_facts_init(&facts));
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 10000; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "t%d", i);
+            struct fact_subject subject = about(FACT_KEY, id, "", 7);
+            assert_true(round == 0 || bfr_facts_find(&facts, &subject) != NULL);
+            bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject, 1), FACT_GOOD, 1);
+        }
+    }
+    assert_true(bfr_facts_bytes(&facts) < 16 << 20);
+    bfr_facts_free(&facts);
+}
+
 static void test_what_is_in_flight_is_never_forgotten(void **state)
 {
     struct facts facts;
@@ -492,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_the_change_detector_must_cover_both_or_it_detects_nothing),
         cmocka_unit_test(test_the_file_gives_back_what_was_written_and_nothing_else),
         cmocka_unit_test(test_a_flood_of_misses_does_not_push_out_what_is_good),
+        cmocka_unit_test(test_an_accepted_key_for_each_of_ten_thousand_tenants_is_kept),
         cmocka_unit_test(test_what_is_in_flight_is_never_forgotten),
         cmocka_unit_test(test_verdicts_by_certainty),
         cmocka_unit_test(test_lists_older_than_max_stale_prove_nothing),
