@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 from support.control_stand_in import ControlStandIn  # noqa: E402
 from support.receiver import Build, Receiver  # noqa: E402
 from support.sender import Sender  # noqa: E402
+from support.spool import Lives  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -68,6 +69,20 @@ def make_receiver(build, tmp_path):
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+@pytest.fixture
+def make_lives(build, tmp_path):
+    """make_lives(**options) gives daemons that follow one another on one spool; all of them end with the test."""
+    made = []
+
+    def make(**options):
+        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for lives in made:
+        lives.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mode control while the control service is away, slow, cut, or answers rubbish: nobody is refused for it."""
-import json
 import os
 import threading
 import time

@@ -10,23 +10,10 @@ from support import wire
 from support.api import Api
 from support.letters import write_letters
 from support.sender import Sender, batch_name, gzip_batch
-from support.spool import Lives, drained
+from support.spool import drained
 from support.wait import wait_until
 
 TOKEN = "tell-nobody-5f1c"
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 def bury(lives, receiver, count=5, tenant="acme"):

@@ -10,21 +10,8 @@ import pytest
 from support.outage import Obstacle
 from support.sender import Sender, batch_name, gzip_batch
 from support.letters import write_letters
-from support.spool import Lives, drained
+from support.spool import drained
 from support.spool_writer import write_segment
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 @pytest.fixture

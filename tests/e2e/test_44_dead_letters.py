@@ -14,22 +14,9 @@ from support.io_shim import Shim
 from support.letters import write_letters
 from support.receiver import assert_no_report
 from support.sender import Sender, batch_name, gzip_batch
-from support.spool import Lives, drained
+from support.spool import drained
 from support.spool_reader import Spool
 from support.wait import wait_until
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 @pytest.fixture

@@ -6,25 +6,12 @@ import time
 import pytest
 
 from support.sender import Sender, batch_name, gzip_batch
-from support.spool import Lives, drained
+from support.spool import drained
 from support.spool_reader import Spool
 from support.spool_writer import BODY, write_backlog
 from support.wait import wait_until
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 LARGE = {"max_size_bytes": "16GiB", "segment_bytes": "64MiB"}

@@ -14,22 +14,9 @@ from support import wire
 from support.io_shim import Shim
 from support.outage import Obstacle
 from support.sender import Sender, batch_name, gzip_batch, proxy_headers
-from support.spool import Lives, check_sink, drained, finish, load
+from support.spool import check_sink, drained, finish, load
 from support.spool_writer import envelope, record
 from support.wait import wait_until
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 def post(sender, body=None, tenant="acme"):

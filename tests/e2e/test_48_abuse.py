@@ -13,21 +13,8 @@ import pytest
 from support.io_shim import CALLS, Shim
 from support.outage import Obstacle
 from support.sender import Sender, batch_name, gzip_batch
-from support.spool import Lives, check_sink, drained, finish, load
+from support.spool import check_sink, drained, finish, load
 from support.wait import wait_until
-
-
-@pytest.fixture
-def make_lives(build, tmp_path):
-    made = []
-
-    def make(**options):
-        made.append(Lives(build, tmp_path / f"lives{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for lives in made:
-        lives.close()
 
 
 @pytest.mark.parametrize("memory", [False, True], ids=["disk", "memory and disk"])
