@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/sha.h>
 #include <zlib.h>
 
+#include "file_read.h"
 #include "record.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
@@ -21,21 +21,6 @@ struct job {
     void *arg;
     uint8_t chunk[CHUNK_BYTES];
 };
-
-static bool read_all(int fd, uint8_t *out, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, out + done, size - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? EIO : errno; // it became shorter while it was read
-            return false;
-        }
-        done += (size_t)got;
-    }
-    return true;
-}
 
 static bool is_all_zero(const uint8_t *bytes, size_t size)
 {
@@ -165,7 +150,7 @@ enum adopt_judgement bfr_adopt_body_read(int fd, size_t size, bool (*stop)(void 
     enum adopt_judgement judgement = ADOPT_BODY_ERROR;
 
     *out = (struct adopt_body){.bytes = malloc(size), .size = size};
-    if (job != NULL && out->bytes != NULL && read_all(fd, out->bytes, size)) {
+    if (job != NULL && out->bytes != NULL && bfr_file_read_whole(fd, out->bytes, size)) {
         job->stop = stop;
         job->arg = arg;
         judgement = judge(job, out, why);

@@ -14,6 +14,7 @@
 #include "adopt_state.h"
 #include "disk_aside.h"
 #include "disk_room.h"
+#include "letter.h"
 #include "letter_file.h"
 
 #define NOTE_BYTES  UINT64_C(8192) // two files' blocks, beside the body
@@ -31,26 +32,11 @@ static void fill_note(struct adopt *adopt, const struct adopt_file *file, const 
     // Its age counts from now: it is not to be gone before anybody has seen it here.
     *out = (struct letter_note){.batch = *batch, .buried_ns = batch->received_ns};
     bfr_letter_id(adopt->next_sequence++, out->id);
-    out->letter = (struct bfr_letter){
-        .size = sizeof out->letter,
-        .reason = BFR_REASON_ADOPTED,
-        .id = out->id,
-        .account = batch->account,
-        .tenant = batch->tenant,
-        .dataset = batch->dataset,
-        .filename = batch->filename,
-        .body_bytes = batch->body_bytes,
-        .line_count = batch->line_count,
-        .original_bytes = batch->original_bytes,
-        .attempts = meta->retry_count,
-        .created_ns = batch->created_ns,
-        .first_error_ns = failed_ns,
-        .last_error_ns = failed_ns,
-        .first_error = meta->failure_reason,
-        .last_error = meta->failure_reason,
-    };
-    memcpy(out->letter.stored_sha256, batch->stored_sha256, sizeof batch->stored_sha256);
-    memcpy(out->letter.source_sha256, batch->source_sha256, sizeof batch->source_sha256);
+    out->letter = bfr_letter_of(batch, out->id);
+    out->letter.reason = BFR_REASON_ADOPTED;
+    out->letter.attempts = meta->retry_count;
+    out->letter.first_error_ns = out->letter.last_error_ns = failed_ns;
+    out->letter.first_error = out->letter.last_error = meta->failure_reason;
     for (uint32_t i = 0; i < set->count; i++)
         out->consumers[out->consumer_count++] = set->names[i];
 }

@@ -18,6 +18,8 @@
 
 #include <bfr/text.h>
 
+#include "file_read.h"
+
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define ROOT_NAME ".bfr"
 
@@ -269,23 +271,6 @@ bool bfr_disk_dir_write(int directory, const char *name, const void *bytes, size
     return good;
 }
 
-// Fill `bytes` from the start of the file; false with errno, 0 when it is shorter.
-static bool read_all(int fd, char *bytes, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, bytes + done, size - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? EIO : errno;
-            return false;
-        }
-        done += (size_t)got;
-    }
-    bytes[size] = '\0';
-    return true;
-}
-
 char *bfr_disk_dir_read(int directory, const char *name, size_t most, size_t *out_size)
 {
     struct stat info;
@@ -297,13 +282,15 @@ char *bfr_disk_dir_read(int directory, const char *name, size_t most, size_t *ou
         *out_size = (size_t)info.st_size;
         if (!S_ISREG(info.st_mode) || *out_size > most)
             errno = EFBIG;
-        else if ((bytes = malloc(*out_size + 1)) != NULL && !read_all(fd, bytes, *out_size)) {
+        else if ((bytes = malloc(*out_size + 1)) != NULL && !bfr_file_read_whole(fd, bytes, *out_size)) {
             int error = errno;
             free(bytes);
             bytes = NULL;
             errno = error;
         }
     }
+    if (bytes != NULL)
+        bytes[*out_size] = '\0';
     int saved = errno;
     close(fd);
     errno = saved;

@@ -15,6 +15,7 @@
 #include "disk_recent.h"
 #include "disk_read.h"
 #include "disk_room.h"
+#include "letter.h"
 
 #define AGAIN_AFTER_NS (5 * DISK_NS_PER_S)
 #define LOOK_EVERY_NS  (60 * DISK_NS_PER_S)
@@ -143,24 +144,13 @@ void bfr_disk_letter_note(const struct disk_entry *entry, const struct bfr_batch
                                         .crc32c = entry->body_crc32c,
                                         .received_ns = entry->received_ns};
     batch = &out->batch;
-    out->letter = (struct bfr_letter){.size = sizeof out->letter,
-                                      .reason = trouble->reason,
-                                      .id = out->id,
-                                      .account = batch->account,
-                                      .tenant = batch->tenant,
-                                      .dataset = batch->dataset,
-                                      .filename = batch->filename,
-                                      .body_bytes = batch->body_bytes,
-                                      .line_count = batch->line_count,
-                                      .original_bytes = batch->original_bytes,
-                                      .attempts = trouble->attempts,
-                                      .created_ns = batch->created_ns,
-                                      .first_error_ns = trouble->first_ns,
-                                      .last_error_ns = trouble->last_ns,
-                                      .first_error = or_nothing(trouble->first_text),
-                                      .last_error = or_nothing(trouble->last_text)};
-    memcpy(out->letter.stored_sha256, batch->stored_sha256, sizeof batch->stored_sha256);
-    memcpy(out->letter.source_sha256, batch->source_sha256, sizeof batch->source_sha256);
+    out->letter = bfr_letter_of(batch, out->id);
+    out->letter.reason = trouble->reason;
+    out->letter.attempts = trouble->attempts;
+    out->letter.first_error_ns = trouble->first_ns;
+    out->letter.last_error_ns = trouble->last_ns;
+    out->letter.first_error = or_nothing(trouble->first_text);
+    out->letter.last_error = or_nothing(trouble->last_text);
     for (uint32_t i = 0; i < entry->set->count; i++)
         if ((entry->buried >> i & 1) != 0)
             out->consumers[out->consumer_count++] = entry->set->names[i];

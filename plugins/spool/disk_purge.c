@@ -11,6 +11,7 @@
 #include "disk_recent.h"
 #include "disk_room.h"
 #include "filter.h"
+#include "letter.h"
 
 #define AT_ONCE 256
 
@@ -31,20 +32,7 @@ static bool tenant_may_match(const struct bfr_filter *filter, const char *tenant
 static void tell(const struct purge *purge, const struct bfr_batch *batch, const char *id)
 {
     bfr_disk_recent_forget(purge->queue, batch);
-    struct bfr_letter letter = {.size = sizeof letter,
-                                .id = id,
-                                .account = batch->account,
-                                .tenant = batch->tenant,
-                                .dataset = batch->dataset,
-                                .filename = batch->filename,
-                                .body_bytes = batch->body_bytes,
-                                .line_count = batch->line_count,
-                                .original_bytes = batch->original_bytes,
-                                .created_ns = batch->created_ns,
-                                .first_error = "",
-                                .last_error = ""};
-    memcpy(letter.stored_sha256, batch->stored_sha256, sizeof letter.stored_sha256);
-    memcpy(letter.source_sha256, batch->source_sha256, sizeof letter.source_sha256);
+    struct bfr_letter letter = bfr_letter_of(batch, id);
     if (purge->told->tell != NULL)
         purge->told->tell(purge->told->arg, &letter);
 }

@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "disk_dir.h"
+#include "letter.h"
 
 #define NAME_SIZE      32
 #define JSON_BYTES_MAX ((size_t)1 << 20)
@@ -209,26 +210,13 @@ static void fill_batch(const json_t *root, struct bfr_batch *out)
 static void fill_letter(const json_t *root, struct letter_note *note)
 {
     const struct bfr_batch *batch = &note->batch;
-    note->letter = (struct bfr_letter){
-        .size = sizeof note->letter,
-        .reason = reason_of(root),
-        .id = note->id,
-        .account = batch->account,
-        .tenant = batch->tenant,
-        .dataset = batch->dataset,
-        .filename = batch->filename,
-        .body_bytes = batch->body_bytes,
-        .line_count = batch->line_count,
-        .original_bytes = batch->original_bytes,
-        .attempts = (uint32_t)number_of(root, "attempts"),
-        .created_ns = batch->created_ns,
-        .first_error_ns = time_from(json_object_get(root, "first_error_at")),
-        .last_error_ns = time_from(json_object_get(root, "last_error_at")),
-        .first_error = text_of(root, "first_error"),
-        .last_error = text_of(root, "last_error"),
-    };
-    memcpy(note->letter.stored_sha256, batch->stored_sha256, sizeof batch->stored_sha256);
-    memcpy(note->letter.source_sha256, batch->source_sha256, sizeof batch->source_sha256);
+    note->letter = bfr_letter_of(batch, note->id);
+    note->letter.reason = reason_of(root);
+    note->letter.attempts = (uint32_t)number_of(root, "attempts");
+    note->letter.first_error_ns = time_from(json_object_get(root, "first_error_at"));
+    note->letter.last_error_ns = time_from(json_object_get(root, "last_error_at"));
+    note->letter.first_error = text_of(root, "first_error");
+    note->letter.last_error = text_of(root, "last_error");
 }
 
 static bool fill_note(const json_t *root, struct letter_note *out)

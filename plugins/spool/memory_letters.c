@@ -11,6 +11,7 @@
 #include <bfr/text.h>
 
 #include "filter.h"
+#include "letter.h"
 
 #define PAGE_LETTERS 32
 
@@ -38,26 +39,13 @@ static void fill_letter(const struct held *held, const char *id, struct bfr_lett
     const struct bfr_batch *batch = held->batch;
     const struct trouble *trouble = &held->trouble;
 
-    *out = (struct bfr_letter){
-        .size = sizeof *out,
-        .reason = trouble->reason,
-        .id = id,
-        .account = batch->account,
-        .tenant = batch->tenant,
-        .dataset = batch->dataset,
-        .filename = batch->filename,
-        .body_bytes = batch->body_bytes,
-        .line_count = batch->line_count,
-        .original_bytes = batch->original_bytes,
-        .attempts = trouble->attempts,
-        .created_ns = batch->created_ns,
-        .first_error_ns = trouble->first_ns,
-        .last_error_ns = trouble->last_ns,
-        .first_error = trouble->first_text != NULL ? trouble->first_text : "",
-        .last_error = trouble->last_text != NULL ? trouble->last_text : "",
-    };
-    memcpy(out->stored_sha256, batch->stored_sha256, sizeof out->stored_sha256);
-    memcpy(out->source_sha256, batch->source_sha256, sizeof out->source_sha256);
+    *out = bfr_letter_of(batch, id);
+    out->reason = trouble->reason;
+    out->attempts = trouble->attempts;
+    out->first_error_ns = trouble->first_ns;
+    out->last_error_ns = trouble->last_ns;
+    out->first_error = trouble->first_text != NULL ? trouble->first_text : "";
+    out->last_error = trouble->last_text != NULL ? trouble->last_text : "";
 }
 
 static const char *copy_into(char *place, size_t size, const char *text)

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_read.h"
+
 #define BLOCK_BYTES 4096u // what a file system gives back at least
 
 void bfr_segment_name(uint64_t id, const char *suffix, char out[SEGMENT_NAME_SIZE])
@@ -263,20 +265,7 @@ bool bfr_segment_sync(struct segment_file *segment)
 
 bool bfr_segment_read(const struct segment_file *segment, void *out, size_t size, uint64_t offset)
 {
-    char *at = out;
-    while (size > 0) {
-        ssize_t got = pread(segment->fd, at, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? 0 : errno;
-            return false;
-        }
-        at += got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return true;
+    return bfr_file_read(segment->fd, out, size, offset);
 }
 
 static bool write_zeros(const struct segment_file *segment, uint64_t from, uint64_t to)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_read.h"
 #include "segment_load.h"
 
 #define INDEX_HEADER_BYTES 64u
@@ -163,20 +164,12 @@ static uint8_t *read_file(int directory, const char *name, size_t *out_size)
     if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && (uint64_t)stat.st_size <= INDEX_BYTES_MAX &&
         stat.st_size >= (off_t)INDEX_HEADER_BYTES + 4)
         bytes = malloc((size_t)stat.st_size);
-    size_t done = 0;
-    while (bytes != NULL && done < (size_t)stat.st_size) {
-        ssize_t got = pread(fd, bytes + done, (size_t)stat.st_size - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            free(bytes);
-            bytes = NULL;
-        } else {
-            done += (size_t)got;
-        }
+    if (bytes != NULL && !bfr_file_read(fd, bytes, (size_t)stat.st_size, 0)) {
+        free(bytes);
+        bytes = NULL;
     }
     close(fd);
-    *out_size = done;
+    *out_size = (size_t)stat.st_size;
     return bytes;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_read.h"
 #include "tool.h"
 
 #define SEGMENT_BYTES  (UINT64_C(64) << 20) // what one new segment is filled up to
@@ -74,21 +75,6 @@ static bool write_segment(struct import *import)
     return good;
 }
 
-static bool read_body(int fd, uint8_t *out, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, out + done, size - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? EIO : errno; // it became shorter while it was read
-            return false;
-        }
-        done += (size_t)got;
-    }
-    return true;
-}
-
 static const char *keep_text(char **at, const char *text)
 {
     char *kept = *at;
@@ -134,7 +120,7 @@ static bool import_file(struct import *import, int directory, const char *tenant
     if (!S_ISREG(stat.st_mode) || stat.st_size == 0 || (uint64_t)stat.st_size > FILE_BYTES_MAX)
         goto out;
     pending = malloc(sizeof *pending + (size_t)stat.st_size);
-    if (pending == NULL || !read_body(fd, pending->body, (size_t)stat.st_size))
+    if (pending == NULL || !bfr_file_read_whole(fd, pending->body, (size_t)stat.st_size))
         goto out;
     describe(pending, tenant, dataset, name, &stat, import->now_ns);
     pending->draft = (struct tool_draft){

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "letter.h"
+
 // Where the value of an option goes; NULL: there is no such option with a value.
 static const char **value_place(struct tool_request *request, const char *option)
 {
@@ -75,22 +77,9 @@ void bfr_tool_letter_note(const struct tool_record *record, const struct found_r
     uint32_t reason = found->burial & 0xff;
     *out = (struct letter_note){.batch = *batch};
     bfr_letter_id(found->sequence, out->id);
-    out->letter = (struct bfr_letter){.size = sizeof out->letter,
-                                      .reason = reason != 0 ? reason : (uint32_t)BFR_REASON_REJECTED,
-                                      .id = out->id,
-                                      .account = batch->account,
-                                      .tenant = batch->tenant,
-                                      .dataset = batch->dataset,
-                                      .filename = batch->filename,
-                                      .body_bytes = batch->body_bytes,
-                                      .line_count = batch->line_count,
-                                      .original_bytes = batch->original_bytes,
-                                      .attempts = found->burial >> 8,
-                                      .created_ns = batch->created_ns,
-                                      .first_error = "",
-                                      .last_error = ""};
-    memcpy(out->letter.stored_sha256, batch->stored_sha256, sizeof batch->stored_sha256);
-    memcpy(out->letter.source_sha256, batch->source_sha256, sizeof batch->source_sha256);
+    out->letter = bfr_letter_of(batch, out->id);
+    out->letter.reason = reason != 0 ? reason : (uint32_t)BFR_REASON_REJECTED;
+    out->letter.attempts = found->burial >> 8;
     for (uint32_t i = 0; i < record->consumer_count; i++)
         if ((found->buried >> i & 1) != 0)
             out->consumers[out->consumer_count++] = record->consumers[i];
