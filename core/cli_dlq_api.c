@@ -10,6 +10,8 @@
 
 #include "app.h"
 #include "cli_api.h"
+#include "letter_json.h"
+#include "letter_print.h"
 
 struct request {
     const char *api;                              // NULL: the configuration says
@@ -26,58 +28,6 @@ struct command {
     int (*run)(struct bfr_cli_api *api, const struct request *request);
 };
 
-// --- printing
-
-// A name or a message may come from anywhere: nothing of it moves the cursor.
-static void print_safely(const char *text)
-{
-    for (; *text != '\0'; text++)
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
-static const char *text_of(const json_t *letter, const char *key)
-{
-    const char *text = json_string_value(json_object_get(letter, key));
-    return text != NULL ? text : "";
-}
-
-static void print_json(const json_t *value)
-{
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    fputs(text != NULL ? text : "", stdout);
-    free(text);
-}
-
-static void print_row(const json_t *letter)
-{
-    static const char *const names[] = {"tenant_id", "dataset_id", "filename"};
-    printf("%-16s  %-9s %7" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT "  ", text_of(letter, "id"),
-           text_of(letter, "reason"), json_integer_value(json_object_get(letter, "retry_count")),
-           json_integer_value(json_object_get(letter, "size")));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        print_safely(text_of(letter, names[i]));
-        fputs(i < 2 ? "/" : "", stdout);
-    }
-    fputs(text_of(letter, "last_error")[0] != '\0' ? ": " : "", stdout);
-    print_safely(text_of(letter, "last_error"));
-    putchar('\n');
-}
-
-static void print_fields(const json_t *letter)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)letter, key, value)
-    {
-        printf("%-16s ", key);
-        if (json_is_string(value))
-            print_safely(json_string_value(value));
-        else
-            print_json(value);
-        putchar('\n');
-    }
-}
-
 // --- ls
 
 struct listing {
@@ -93,16 +43,14 @@ static bool is_wanted(const char *wanted, const char *value)
 
 static void list_letter(struct listing *listing, const json_t *letter)
 {
-    if (!is_wanted(listing->request->filename, text_of(letter, "filename")) ||
-        !is_wanted(listing->request->id, text_of(letter, "id")))
+    if (!is_wanted(listing->request->filename, bfr_letter_field(letter, "filename")) ||
+        !is_wanted(listing->request->id, bfr_letter_field(letter, "id")))
         return;
     if (listing->request->json) {
-        print_json(letter);
+        (void)bfr_letter_print_json(letter);
         putchar('\n');
     } else {
-        if (listing->letters == 0)
-            puts("ID                REASON    RETRIES       SIZE  TENANT/DATASET/FILENAME: LAST ERROR");
-        print_row(letter);
+        bfr_letter_print_row(letter, listing->letters == 0);
     }
     listing->letters++;
     listing->bytes += (uint64_t)json_integer_value(json_object_get(letter, "size"));
@@ -135,7 +83,7 @@ static int run_ls(struct bfr_cli_api *api, const struct request *request)
         if (page == NULL)
             return BFR_EXIT_FAILURE;
         json_array_foreach(json_object_get(page, "data"), i, letter) list_letter(&listing, letter);
-        snprintf(cursor, sizeof cursor, "%s", text_of(page, "next"));
+        snprintf(cursor, sizeof cursor, "%s", bfr_letter_field(page, "next"));
         json_decref(page);
     } while (cursor[0] != '\0');
     if (!request->json)
@@ -159,10 +107,10 @@ static int run_show(struct bfr_cli_api *api, const struct request *request)
     if (letter == NULL)
         return BFR_EXIT_FAILURE;
     if (request->json) {
-        print_json(letter);
+        (void)bfr_letter_print_json(letter);
         putchar('\n');
     } else {
-        print_fields(letter);
+        (void)bfr_letter_print_fields(letter);
     }
     json_decref(letter);
     return BFR_EXIT_OK;
@@ -184,7 +132,7 @@ static int run_change(struct bfr_cli_api *api, const struct request *request, co
     json_decref(body);
     if (reply == NULL)
         return BFR_EXIT_FAILURE;
-    print_safely(text_of(reply, "message"));
+    bfr_letter_print_safely(bfr_letter_field(reply, "message"));
     putchar('\n');
     json_decref(reply);
     return BFR_EXIT_OK;

@@ -6,12 +6,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include <bfr/text.h>
-
-#include "clock.h"
 #include "http_admin_input.h"
+#include "letter_json.h"
 #include "log.h"
 #include "pipe_letters.h"
 
@@ -41,35 +38,6 @@ static void fail_stopping(struct bfr_admin_job *job)
 
 // --- one letter as JSON
 
-// RFC 3339 with nanoseconds; null: never.
-static json_t *time_value(int64_t ns)
-{
-    time_t seconds = (time_t)(ns / (int64_t)BFR_NS_PER_S);
-    struct tm parts;
-    char text[64];
-    if (ns <= 0 || gmtime_r(&seconds, &parts) == NULL)
-        return json_null();
-    size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + used, sizeof text - used, ".%09dZ", (int)(ns % (int64_t)BFR_NS_PER_S));
-    return json_string(text);
-}
-
-static json_t *digest_value(const uint8_t digest[32])
-{
-    char text[65];
-    bfr_hex(digest, 32, text);
-    return json_string(text);
-}
-
-// Begins with the reason's code.
-static json_t *failure_value(const struct bfr_letter *letter)
-{
-    char text[1024];
-    snprintf(text, sizeof text, "%s%s%s", bfr_reason_name(letter->reason), letter->last_error[0] != '\0' ? ": " : "",
-             letter->last_error);
-    return bfr_admin_text(text);
-}
-
 static json_t *key_value(const struct bfr_letter *letter)
 {
     char text[2 * BFR_ID_MAX + BFR_FILENAME_MAX + 3];
@@ -79,38 +47,8 @@ static json_t *key_value(const struct bfr_letter *letter)
 
 static json_t *letter_value(const struct bfr_letter *letter)
 {
-    const struct {
-        const char *key;
-        json_t *value;
-    } fields[] = {
-        {"id", bfr_admin_text(letter->id)},
-        {"tenant_id", bfr_admin_text(letter->tenant)},
-        {"dataset_id", bfr_admin_text(letter->dataset)},
-        {"filename", bfr_admin_text(letter->filename)},
-        {"size", json_integer((json_int_t)letter->body_bytes)},
-        {"line_count", json_integer((json_int_t)letter->line_count)},
-        {"original_size", json_integer((json_int_t)letter->original_bytes)},
-        {"created_at", time_value(letter->created_ns)},
-        {"last_retry", time_value(letter->last_error_ns)},
-        {"retry_count", json_integer(letter->attempts)},
-        {"status", json_string("dlq")},
-        {"failure_reason", failure_value(letter)},
-        {"s3_key", key_value(letter)},
-        {"reason", json_string(bfr_reason_name(letter->reason))},
-        {"attempts", json_integer(letter->attempts)},
-        {"first_error", bfr_admin_text(letter->first_error)},
-        {"first_error_at", time_value(letter->first_error_ns)},
-        {"last_error", bfr_admin_text(letter->last_error)},
-        {"last_error_at", time_value(letter->last_error_ns)},
-        {"stored_sha256", digest_value(letter->stored_sha256)},
-        {"source_sha256", digest_value(letter->source_sha256)},
-        {"account_id", bfr_admin_text(letter->account)},
-    };
-    json_t *root = json_object();
-    bool good = root != NULL;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        good = json_object_set_new(root, fields[i].key, fields[i].value) == 0 && good;
-    if (good)
+    json_t *root = bfr_letter_json(letter, bfr_admin_text);
+    if (json_object_set_new(root, "s3_key", key_value(letter)) == 0)
         return root;
     json_decref(root);
     return NULL;
@@ -248,8 +186,8 @@ static json_t *figures_value(const struct figures *figures, int64_t oldest_ns)
     json_int_t files = (json_int_t)total->held_batches + (json_int_t)total->buried_batches;
     json_int_t bytes = (json_int_t)total->held_bytes + (json_int_t)total->buried_bytes;
     bool complete = figures->letters < COUNTED_LETTERS;
-    json_t *oldest = oldest_ns > 0 ? time_value(oldest_ns) : NULL;
-    json_t *oldest_letter = figures->oldest_letter_ns > 0 ? time_value(figures->oldest_letter_ns) : NULL;
+    json_t *oldest = oldest_ns > 0 ? bfr_letter_time_value(oldest_ns) : NULL;
+    json_t *oldest_letter = figures->oldest_letter_ns > 0 ? bfr_letter_time_value(figures->oldest_letter_ns) : NULL;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:O, s:O, s:b, s:o*, s:o*}", "total_files", files,
                      "total_bytes", bytes, "queue_files", (json_int_t)total->held_batches, "queue_bytes",
                      (json_int_t)total->held_bytes, "dlq_files", (json_int_t)total->buried_batches, "dlq_bytes",

@@ -18,6 +18,7 @@
 
 #include "disk_dir.h"
 #include "letter.h"
+#include "letter_json.h"
 
 #define NAME_SIZE      32
 #define JSON_BYTES_MAX ((size_t)1 << 20)
@@ -50,19 +51,6 @@ static json_t *text_value(const char *text)
     return value != NULL ? value : json_string("(not UTF-8)");
 }
 
-// RFC 3339, with all nine digits: it is read back.
-static json_t *time_value(int64_t ns)
-{
-    char text[48];
-    struct tm parts;
-    time_t seconds = (time_t)(ns / 1000000000);
-    if (ns <= 0 || gmtime_r(&seconds, &parts) == NULL)
-        return json_null();
-    size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + used, sizeof text - used, ".%09dZ", (int)(ns % 1000000000));
-    return json_string(text);
-}
-
 static int64_t time_from(const json_t *value)
 {
     struct tm parts = {0};
@@ -72,13 +60,6 @@ static int64_t time_from(const json_t *value)
         return 0;
     long ns = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
     return (int64_t)timegm(&parts) * 1000000000 + ns;
-}
-
-static json_t *digest_value(const uint8_t digest[32])
-{
-    char text[65];
-    bfr_hex(digest, 32, text);
-    return json_string(text);
 }
 
 static bool digest_from(const json_t *value, uint8_t out[32])
@@ -93,14 +74,6 @@ static bool digest_from(const json_t *value, uint8_t out[32])
     return true;
 }
 
-static json_t *reason_value(const struct bfr_letter *letter)
-{
-    char text[640];
-    snprintf(text, sizeof text, "%s%s%s", bfr_reason_name(letter->reason), letter->last_error[0] != '\0' ? ": " : "",
-             letter->last_error);
-    return text_value(text);
-}
-
 static json_t *consumers_value(const struct letter_note *note)
 {
     json_t *list = json_array();
@@ -111,43 +84,21 @@ static json_t *consumers_value(const struct letter_note *note)
 
 static json_t *note_to_json(const struct letter_note *note)
 {
-    const struct bfr_letter *letter = &note->letter;
     const struct bfr_batch *batch = &note->batch;
-    json_t *root = json_object();
     const struct {
         const char *key;
         json_t *value;
     } fields[] = {
-        {"id", text_value(note->id)},
-        {"tenant_id", text_value(letter->tenant)},
-        {"dataset_id", text_value(letter->dataset)},
-        {"filename", text_value(letter->filename)},
-        {"size", json_integer((json_int_t)letter->body_bytes)},
-        {"line_count", json_integer((json_int_t)letter->line_count)},
-        {"original_size", json_integer((json_int_t)letter->original_bytes)},
-        {"created_at", time_value(letter->created_ns)},
-        {"last_retry", time_value(letter->last_error_ns)},
-        {"retry_count", json_integer(letter->attempts)},
-        {"status", json_string("dlq")},
-        {"failure_reason", reason_value(letter)},
-        {"reason", json_string(bfr_reason_name(letter->reason))},
-        {"attempts", json_integer(letter->attempts)},
-        {"first_error", text_value(letter->first_error)},
-        {"first_error_at", time_value(letter->first_error_ns)},
-        {"last_error", text_value(letter->last_error)},
-        {"last_error_at", time_value(letter->last_error_ns)},
-        {"stored_sha256", digest_value(letter->stored_sha256)},
-        {"source_sha256", digest_value(letter->source_sha256)},
-        {"account_id", text_value(letter->account)},
         {"batch_id", text_value(batch->batch_id)},
         {"data_hint", text_value(batch->data_hint)},
         {"content_type", text_value(batch->content_type)},
-        {"received_at", time_value(batch->received_ns)},
-        {"buried_at", time_value(note->buried_ns)},
+        {"received_at", bfr_letter_time_value(batch->received_ns)},
+        {"buried_at", bfr_letter_time_value(note->buried_ns)},
         {"crc32c", json_integer(batch->crc32c)},
         {"flags", json_integer(batch->flags)},
         {"consumers", consumers_value(note)},
     };
+    json_t *root = bfr_letter_json(&note->letter, text_value);
     bool good = root != NULL;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         good = json_object_set_new(root, fields[i].key, fields[i].value) == 0 && good;

@@ -4,12 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <bfr/text.h>
 #include <jansson.h>
 
 #include "filter.h"
+#include "letter_print.h"
 #include "tool_letters.h"
 
 // A letter that is still in its segment and was asked for.
@@ -112,68 +111,25 @@ static void view_all(struct view *view, const struct disk_dir *dir)
 
 // --- printing
 
-// A name or a message may come from a disk that nobody can vouch for: nothing of it moves the cursor.
-static void print_safely(const char *text)
-{
-    for (; *text != '\0'; text++)
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
-static const char *text_of(const json_t *letter, const char *key)
-{
-    const char *text = json_string_value(json_object_get(letter, key));
-    return text != NULL ? text : "";
-}
-
 static int print_line(struct view *view, const json_t *letter)
 {
     (void)view;
-    char *text = json_dumps(letter, JSON_COMPACT);
-    if (text == NULL)
+    if (!bfr_letter_print_json(letter))
         return -1;
-    puts(text);
-    free(text);
+    putchar('\n');
     return 0;
 }
 
 static int print_row(struct view *view, const json_t *letter)
 {
-    if (view->letters == 0)
-        puts("ID                REASON    RETRIES       SIZE  TENANT/DATASET/FILENAME: LAST ERROR");
-    printf("%-16s  %-9s %7" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT "  ", text_of(letter, "id"),
-           text_of(letter, "reason"), json_integer_value(json_object_get(letter, "retry_count")),
-           json_integer_value(json_object_get(letter, "size")));
-    const char *const names[] = {"tenant_id", "dataset_id", "filename"};
-    for (size_t i = 0; i < 3; i++) {
-        print_safely(text_of(letter, names[i]));
-        fputs(i < 2 ? "/" : "", stdout);
-    }
-    fputs(text_of(letter, "last_error")[0] != '\0' ? ": " : "", stdout);
-    print_safely(text_of(letter, "last_error"));
-    putchar('\n');
+    bfr_letter_print_row(letter, view->letters == 0);
     return 0;
 }
 
 static int print_fields(struct view *view, const json_t *letter)
 {
-    const char *key;
-    json_t *value;
     (void)view;
-    json_object_foreach((json_t *)(uintptr_t)letter, key, value)
-    {
-        printf("%-16s ", key);
-        if (json_is_string(value)) {
-            print_safely(json_string_value(value));
-        } else {
-            char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-            if (text == NULL)
-                return -1;
-            fputs(text, stdout);
-            free(text);
-        }
-        putchar('\n');
-    }
-    return 0;
+    return bfr_letter_print_fields(letter) ? 0 : -1;
 }
 
 // --- the commands
