@@ -4,6 +4,7 @@
 #ifndef BFR_AUTH_ROUND_H
 #define BFR_AUTH_ROUND_H
 
+#include "control_json.h"
 #include "fetch.h"
 
 struct round {
@@ -25,5 +26,12 @@ BFR_MUST_CHECK bool bfr_round_tenants(struct round *round);
 BFR_MUST_CHECK bool bfr_round_datasets(struct round *round);
 // A part failed; the first one is kept for the log.
 void bfr_round_fail(struct round *round, const char *part, const char *why);
+// Read the answer about a list, or about one thing that `gone` may be the answer to. False: that part failed, and is noted.
+BFR_MUST_CHECK bool bfr_round_read_list(struct round *round, const struct fetch *fetch,
+                                        const struct control_reader *reader, bool *out_whole);
+BFR_MUST_CHECK bool bfr_round_read_one(struct round *round, const struct fetch *fetch,
+                                       const struct control_reader *reader);
+// A tenant as the old directory has it.
+struct tenant_record bfr_round_old_tenant(const struct round *round, uint32_t number);
 
 #endif

@@ -2,9 +2,7 @@
 // The second half of round.h: the datasets of each tenant. round->old is the directory of the first half: the same tenants
 // under the same numbers, with their datasets as they were.
 #include <stdio.h>
-#include <string.h>
 
-#include "control_json.h"
 #include "lookup.h"
 #include "round.h"
 
@@ -31,12 +29,7 @@ static bool copy_tenants(struct round *round)
 {
     for (uint32_t i = 0; i < round->old->tenant_count; i++) {
         const struct directory_tenant *old = &round->old->tenants[i];
-        struct tenant_record record = {.id = text_of(round->old, old->id),
-                                       .account = "",
-                                       .name = text_of(round->old, old->name),
-                                       .active = old->active,
-                                       .has_token = old->has_token};
-        memcpy(record.token, old->token, sizeof record.token);
+        struct tenant_record record = bfr_round_old_tenant(round, i);
         if (bfr_directory_add_tenant(round->new, old->account, &record) == DIRECTORY_NONE)
             return false;
         round->new->tenants[i].listed = old->listed;
@@ -97,15 +90,11 @@ static void take_datasets(void *arg, const struct fetch *fetch)
     struct dataset_list list = {round, fetch->number, true};
     struct control_reader reader = {.on_dataset = on_dataset, .arg = &list};
     struct directory_tenant *tenant = &round->new->tenants[fetch->number];
-    const char *why = fetch->text;
 
-    if (fetch->answer == CONTROL_OK &&
-        bfr_control_read_list(fetch->body, fetch->body_bytes, &reader, &tenant->whole, &why) == CONTROL_READ_OK) {
+    if (bfr_round_read_list(round, fetch, &reader, &tenant->whole))
         tenant->sets_asked_ns = fetch->asked_ns;
-        return;
-    }
-    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
-    keep_all(round, fetch->number);
+    else
+        keep_all(round, fetch->number);
 }
 
 // ---- datasets behind the cut, one by one ----
@@ -130,14 +119,9 @@ static void take_old_dataset(void *arg, const struct fetch *fetch)
     const struct directory_dataset *old = &round->old->datasets[fetch->number];
     struct dataset_list list = {round, old->tenant, false};
     struct control_reader reader = {.on_dataset = on_dataset, .arg = &list};
-    const char *why = fetch->text;
 
-    if (fetch->answer == CONTROL_GONE)
+    if (bfr_round_read_one(round, fetch, &reader))
         return;
-    if (fetch->answer == CONTROL_OK &&
-        bfr_control_read_one(fetch->body, fetch->body_bytes, &reader, &why) == CONTROL_READ_OK)
-        return;
-    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
     (void)on_dataset(&list, &(struct dataset_record){text_of(round->old, old->id), text_of(round->old, old->name),
                                                      text_of(round->old, old->hint), old->active});
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control_json.h"
 #include "lookup.h"
 #include "round.h"
 
@@ -13,6 +12,44 @@ void bfr_round_fail(struct round *round, const char *part, const char *why)
 {
     if (round->failures++ == 0)
         snprintf(round->trouble, sizeof round->trouble, "%s: %s", part, why);
+}
+
+bool bfr_round_read_list(struct round *round, const struct fetch *fetch, const struct control_reader *reader,
+                         bool *out_whole)
+{
+    const char *why = fetch->text;
+
+    if (fetch->answer == CONTROL_OK &&
+        bfr_control_read_list(fetch->body, fetch->body_bytes, reader, out_whole, &why) == CONTROL_READ_OK)
+        return true;
+    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
+    return false;
+}
+
+bool bfr_round_read_one(struct round *round, const struct fetch *fetch, const struct control_reader *reader)
+{
+    const char *why = fetch->text;
+
+    if (fetch->answer == CONTROL_GONE)
+        return true;
+    if (fetch->answer == CONTROL_OK &&
+        bfr_control_read_one(fetch->body, fetch->body_bytes, reader, &why) == CONTROL_READ_OK)
+        return true;
+    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
+    return false;
+}
+
+struct tenant_record bfr_round_old_tenant(const struct round *round, uint32_t number)
+{
+    const struct directory_tenant *old = &round->old->tenants[number];
+    struct tenant_record record = {.id = bfr_directory_text(round->old, old->id),
+                                   .account = "",
+                                   .name = bfr_directory_text(round->old, old->name),
+                                   .active = old->active,
+                                   .has_token = old->has_token};
+
+    memcpy(record.token, old->token, sizeof record.token);
+    return record;
 }
 
 static const char *text_of(const struct directory *directory, uint32_t text)
@@ -83,14 +120,9 @@ static void take_old_account(void *arg, const struct fetch *fetch)
     struct round *round = arg;
     struct control_reader reader = {.on_account = on_account, .arg = round};
     const struct directory_account *old = &round->old->accounts[fetch->number];
-    const char *why = fetch->text;
 
-    if (fetch->answer == CONTROL_GONE)
+    if (bfr_round_read_one(round, fetch, &reader))
         return;
-    if (fetch->answer == CONTROL_OK &&
-        bfr_control_read_one(fetch->body, fetch->body_bytes, &reader, &why) == CONTROL_READ_OK)
-        return;
-    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
     remember(round, bfr_directory_add_account(round->new,
                                               &(struct account_record){text_of(round->old, old->id), old->active}));
 }
@@ -131,14 +163,9 @@ static void keep_tenant(struct round *round, uint32_t number)
 {
     const struct directory_tenant *old = &round->old->tenants[number];
     const struct directory_account *account = &round->old->accounts[old->account];
-    struct tenant_record record = {.id = text_of(round->old, old->id),
-                                   .account = "",
-                                   .name = text_of(round->old, old->name),
-                                   .active = old->active,
-                                   .has_token = old->has_token};
+    struct tenant_record record = bfr_round_old_tenant(round, number);
     uint32_t owner = bfr_directory_account(round->new, text_of(round->old, account->id));
 
-    memcpy(record.token, old->token, sizeof record.token);
     if (owner == DIRECTORY_NONE)
         owner = bfr_directory_add_account(round->new,
                                           &(struct account_record){text_of(round->old, account->id), account->active});
@@ -171,17 +198,14 @@ static void take_tenants(void *arg, const struct fetch *fetch)
     struct round *round = arg;
     struct tenant_list list = {round, fetch->number, true};
     struct control_reader reader = {.on_tenant = on_tenant, .arg = &list};
-    const char *why = fetch->text;
     bool whole = false;
 
-    if (fetch->answer == CONTROL_OK &&
-        bfr_control_read_list(fetch->body, fetch->body_bytes, &reader, &whole, &why) == CONTROL_READ_OK) {
+    if (bfr_round_read_list(round, fetch, &reader, &whole)) {
         round->new->accounts[fetch->number].whole = whole;
         return;
     }
     char account[BFR_ID_MAX + 1];
     snprintf(account, sizeof account, "%s", text_of(round->new, round->new->accounts[fetch->number].id));
-    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
     keep_account_tenants(round, account);
 }
 
@@ -216,15 +240,9 @@ static void take_old_tenant(void *arg, const struct fetch *fetch)
     uint32_t account = bfr_directory_account(round->new, text_of(round->old, round->old->accounts[old->account].id));
     struct tenant_list list = {round, account, false};
     struct control_reader reader = {.on_tenant = on_tenant, .arg = &list};
-    const char *why = fetch->text;
 
-    if (fetch->answer == CONTROL_GONE)
-        return;
-    if (fetch->answer == CONTROL_OK &&
-        bfr_control_read_one(fetch->body, fetch->body_bytes, &reader, &why) == CONTROL_READ_OK)
-        return;
-    bfr_round_fail(round, fetch->path, why != NULL ? why : "out of memory");
-    keep_tenant(round, fetch->number);
+    if (!bfr_round_read_one(round, fetch, &reader))
+        keep_tenant(round, fetch->number);
 }
 
 // ---- what look-ups found meanwhile ----

@@ -4,18 +4,16 @@
 
 #include <bfr/text.h>
 
-#include "courier.h"
-
 #define FIRST_WAIT_NS UINT64_C(1000000000)
 #define DOUBLINGS_MAX 10
 
-void bfr_duty_done(struct duty *duty, const struct bfr_host *host, uint64_t now_ns)
+void bfr_duty_done(struct duty *duty, const struct bfr_host *host, struct courier *courier)
 {
     if (duty->failures > 0)
         bfr_log(host, BFR_LOG_INFO, "far end takes what is sent again", "what", duty->what, "failures",
                 bfr_num(duty->failures).text, NULL);
     duty->failures = 0;
-    duty->due_ns = duty->interval_ns == UINT64_MAX ? UINT64_MAX : now_ns + duty->interval_ns;
+    duty->due_ns = duty->interval_ns == UINT64_MAX ? UINT64_MAX : bfr_courier_now(courier) + duty->interval_ns;
 }
 
 static uint64_t wait_after(const struct duty *duty)
@@ -27,12 +25,14 @@ static uint64_t wait_after(const struct duty *duty)
     return (uint64_t)((double)wait_ns * bfr_courier_jitter());
 }
 
-void bfr_duty_failed(struct duty *duty, const struct bfr_host *host, uint64_t now_ns, const char *cause)
+void bfr_duty_failed(struct duty *duty, const struct bfr_host *host, struct courier *courier, const char *cause)
 {
+    if (bfr_courier_leaving(courier))
+        return;
     if (duty->failures == 0)
         bfr_log(host, BFR_LOG_WARN, "far end does not take what is sent; batches are not affected, trying again",
                 "what", duty->what, "cause", cause, NULL);
     if (duty->failures < UINT32_MAX)
         duty->failures++;
-    duty->due_ns = now_ns + wait_after(duty);
+    duty->due_ns = bfr_courier_now(courier) + wait_after(duty);
 }

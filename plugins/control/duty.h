@@ -4,7 +4,7 @@
 #ifndef BFR_DUTY_H
 #define BFR_DUTY_H
 
-#include <bfr/plugin.h>
+#include "courier.h"
 
 struct duty {
     const char *what; // for the log: "report"
@@ -20,8 +20,9 @@ static inline bool bfr_duty_is_due(const struct duty *duty, uint64_t now_ns)
 }
 
 // It went well: due again after the interval.
-void bfr_duty_done(struct duty *duty, const struct bfr_host *host, uint64_t now_ns);
-// It did not: due again after a wait that doubles, with jitter.
-void bfr_duty_failed(struct duty *duty, const struct bfr_host *host, uint64_t now_ns, const char *cause);
+void bfr_duty_done(struct duty *duty, const struct bfr_host *host, struct courier *courier);
+// It did not: due again after a wait that doubles, with jitter. Nothing when the daemon stops: a call left behind is no failure
+// of the far end.
+void bfr_duty_failed(struct duty *duty, const struct bfr_host *host, struct courier *courier, const char *cause);
 
 #endif

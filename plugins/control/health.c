@@ -24,11 +24,10 @@ static json_t *configuration(const struct reporter *reporter)
 
 static void settle(struct reporter *reporter, struct duty *duty, struct courier_result *result)
 {
-    uint64_t now_ns = bfr_courier_now(reporter->courier);
     if (result->taken)
-        bfr_duty_done(duty, reporter->host, now_ns);
-    else if (!bfr_courier_leaving(reporter->courier))
-        bfr_duty_failed(duty, reporter->host, now_ns, result->text);
+        bfr_duty_done(duty, reporter->host, reporter->courier);
+    else
+        bfr_duty_failed(duty, reporter->host, reporter->courier, result->text);
     json_decref(result->reply);
     result->reply = NULL;
 }

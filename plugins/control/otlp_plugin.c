@@ -84,9 +84,9 @@ static void push(struct pusher *pusher)
     json_decref(result.reply);
     pusher->health = whole ? BFR_HEALTH_OK : BFR_HEALTH_DEGRADED;
     if (whole)
-        bfr_duty_done(&pusher->duty, pusher->host, bfr_courier_now(pusher->courier));
-    else if (!bfr_courier_leaving(pusher->courier)) // a call left behind at the stop is no failure of the far end
-        bfr_duty_failed(&pusher->duty, pusher->host, bfr_courier_now(pusher->courier), result.text);
+        bfr_duty_done(&pusher->duty, pusher->host, pusher->courier);
+    else
+        bfr_duty_failed(&pusher->duty, pusher->host, pusher->courier, result.text);
 }
 
 static void run(void *arg)

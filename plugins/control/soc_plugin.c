@@ -136,8 +136,8 @@ static bool send_alert(struct alarm *alarm, struct notice *notice)
     alarm->health = result.taken ? BFR_HEALTH_OK : BFR_HEALTH_DEGRADED;
     if (result.taken)
         bfr_notices_sent(notice, count, bfr_courier_now(alarm->courier));
-    else if (!bfr_courier_leaving(alarm->courier)) // a call left behind at the stop is no failure of the far end
-        bfr_duty_failed(&alarm->duty, alarm->host, bfr_courier_now(alarm->courier), result.text);
+    else
+        bfr_duty_failed(&alarm->duty, alarm->host, alarm->courier, result.text);
     return result.taken;
 }
 
@@ -152,11 +152,10 @@ static void look_and_send(struct alarm *alarm)
             return;
         any = true;
     }
-    uint64_t now_ns = bfr_courier_now(alarm->courier);
     if (any || alarm->duty.failures == 0)
-        bfr_duty_done(&alarm->duty, alarm->host, now_ns);
+        bfr_duty_done(&alarm->duty, alarm->host, alarm->courier);
     else
-        alarm->duty.due_ns = now_ns + alarm->duty.interval_ns;
+        alarm->duty.due_ns = bfr_courier_now(alarm->courier) + alarm->duty.interval_ns;
 }
 
 static void run(void *arg)

@@ -19,8 +19,8 @@ static bool settle(struct reporter *reporter, struct duty *duty, struct courier_
     bool ended = result->taken || result->refused;
     json_decref(result->reply);
     result->reply = NULL;
-    if (!ended && !bfr_courier_leaving(reporter->courier))
-        bfr_duty_failed(duty, reporter->host, bfr_courier_now(reporter->courier), result->text);
+    if (!ended)
+        bfr_duty_failed(duty, reporter->host, reporter->courier, result->text);
     return ended;
 }
 
@@ -79,7 +79,7 @@ void bfr_reporter_telemetry(struct reporter *reporter)
         if (!may_go_on(reporter))
             return; // still due
     }
-    bfr_duty_done(&reporter->telemetry, reporter->host, bfr_courier_now(reporter->courier));
+    bfr_duty_done(&reporter->telemetry, reporter->host, reporter->courier);
 }
 
 // ---- errors ----
@@ -168,5 +168,5 @@ void bfr_reporter_errors(struct reporter *reporter)
         if (!may_go_on(reporter))
             return;
     }
-    bfr_duty_done(&reporter->errors, reporter->host, bfr_courier_now(reporter->courier));
+    bfr_duty_done(&reporter->errors, reporter->host, reporter->courier);
 }
