@@ -200,7 +200,7 @@ static enum bfr_step ask_rights(struct bfr_http_request *request)
     request->question.on_verdict = on_verdict;
     atomic_store(&request->turn, BFR_TURN_ASKING);
 
-    struct bfr_verdict verdict = request->verdict;
+    struct bfr_verdict verdict = {.size = sizeof verdict};
     uint64_t asked_ns = bfr_shared_now(request->shared);
     uint32_t decision = bfr_auth_ask(request->shared->setup.auth, &asked, &request->question, &verdict);
     bfr_figures_asked(request->shared, bfr_shared_now(request->shared) - asked_ns);

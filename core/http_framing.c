@@ -29,20 +29,9 @@ bool bfr_list_has(const char *list, size_t size, const char *token)
 
 static bool splits_host(uint8_t c)
 {
-    switch (c) {
-    case '/':
-    case '\\':
-    case '?':
-    case '#':
-    case '@':
-    case ',':
-    case '"':
-    case '<':
-    case '>':
-        return true;
-    default:
-        return c <= ' ' || c >= 0x7f;
-    }
+    static const bool splits[0x7f] = {['/'] = true, ['\\'] = true, ['?'] = true, ['#'] = true, ['@'] = true,
+                                      [','] = true, ['"'] = true,  ['<'] = true, ['>'] = true};
+    return c <= ' ' || c >= sizeof splits || splits[c];
 }
 
 // Not the whole grammar of RFC 3986, but nothing that could be taken for a path, a user or a second host.

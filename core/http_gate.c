@@ -23,20 +23,22 @@ enum state {
     BROKEN
 };
 
-// What a byte may be part of: RFC 9110 sections 5.6.2 (token) and 5.5 (field value).
-#define TOKEN 1
-#define VALUE 2
+// What a byte may be part of: RFC 9110 sections 5.6.2 (token) and 5.5 (field value), RFC 9112 section 3.2.1 (target: what is
+// visible, and no fragment).
+#define TOKEN  1
+#define VALUE  2
+#define TARGET 4
 
 // clang-format off
 static const unsigned char char_class[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, // 00
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // 10
-    2, 3, 2, 3, 3, 3, 3, 3, 2, 2, 3, 3, 2, 3, 3, 2, // 20
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, // 30
-    2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, // 40
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 3, 3, // 50
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, // 60
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 2, 3, 0, // 70
+    2, 7, 6, 3, 7, 7, 7, 7, 6, 6, 7, 7, 6, 7, 7, 6, // 20
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, // 30
+    6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, // 40
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 7, 7, // 50
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, // 60
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 7, 6, 7, 0, // 70
     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, // 80
     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, // 90
     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, // A0
@@ -102,6 +104,16 @@ static enum bfr_refusal bad_byte(const char *text, size_t size, enum bfr_refusal
     return otherwise;
 }
 
+// How many bytes of that class there are. Method and target end with a blank, a line with a CR: these are neither token nor
+// target, and a CR is no value either, so this ends there at the latest.
+static size_t span_size(const char *text, unsigned char wanted)
+{
+    const char *at = text;
+    while (char_class[(unsigned char)*at] & wanted)
+        at++;
+    return (size_t)(at - text);
+}
+
 static enum bfr_method find_method(const char *text, size_t size)
 {
     if (size == 4 && memcmp(text, "POST", 4) == 0)
@@ -111,16 +123,6 @@ static enum bfr_method find_method(const char *text, size_t size)
     if (size == 4 && memcmp(text, "HEAD", 4) == 0)
         return BFR_METHOD_HEAD;
     return BFR_METHOD_OTHER;
-}
-
-static enum bfr_refusal check_target(const char *text, size_t size)
-{
-    if (size == 0 || text[0] != '/')
-        return BFR_REFUSE_TARGET;
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f || text[i] == '#')
-            return BFR_REFUSE_TARGET;
-    return BFR_REFUSE_NONE;
 }
 
 static enum bfr_refusal check_version(struct bfr_gate *gate, const char *text, size_t size)
@@ -150,11 +152,10 @@ static enum bfr_refusal read_request_line(struct bfr_gate *gate, const char *lin
     size_t version_size = (size_t)(line + size - version);
 
     enum bfr_refusal refusal = BFR_REFUSE_NONE;
-    for (size_t i = 0; i < method_size; i++)
-        if (!(char_class[(unsigned char)line[i]] & TOKEN))
-            refusal = BFR_REFUSE_REQUEST_LINE;
-    if (refusal == BFR_REFUSE_NONE)
-        refusal = check_target(target, target_size);
+    if (span_size(line, TOKEN) != method_size)
+        refusal = BFR_REFUSE_REQUEST_LINE;
+    else if (target_size == 0 || target[0] != '/' || span_size(target, TARGET) != target_size)
+        refusal = BFR_REFUSE_TARGET;
     if (refusal == BFR_REFUSE_NONE)
         refusal = check_version(gate, version, version_size);
     if (refusal != BFR_REFUSE_NONE)
@@ -185,17 +186,14 @@ static enum bfr_refusal read_field(struct bfr_gate *gate, const char *line, size
         return BFR_REFUSE_OBS_FOLD;
     if (++gate->field_count > BFR_GATE_FIELDS_MAX)
         return BFR_REFUSE_FIELD_COUNT;
-    size_t name_size = 0;
-    while (name_size < size && (char_class[(unsigned char)line[name_size]] & TOKEN))
-        name_size++;
-    if (name_size == 0 || name_size == size || line[name_size] != ':')
+    size_t name_size = span_size(line, TOKEN);
+    if (name_size == 0 || line[name_size] != ':')
         return bad_byte(line, size, BFR_REFUSE_FIELD);
 
     const char *value = line + name_size + 1;
     const char *end = line + size;
-    for (const char *at = value; at < end; at++)
-        if (!(char_class[(unsigned char)*at] & VALUE))
-            return bad_byte(line, size, BFR_REFUSE_FIELD);
+    if (value + span_size(value, VALUE) != end)
+        return bad_byte(line, size, BFR_REFUSE_FIELD);
     while (value < end && is_blank(*value))
         value++;
     while (end > value && is_blank(end[-1]))

@@ -39,8 +39,11 @@ static size_t sequence_size(const uint8_t *text, size_t size)
 bool bfr_text_is_clean(const uint8_t *text, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        bool printable = text[at] >= 0x20 && text[at] <= 0x7e; // nearly all of them are
-        size_t length = printable ? 1 : sequence_size(text + at, size - at);
+        if (text[at] >= 0x20 && text[at] <= 0x7e) { // nearly all of them
+            at++;
+            continue;
+        }
+        size_t length = sequence_size(text + at, size - at);
         if (length == 0)
             return false;
         // C1 controls, U+0080 to U+009F, are as invisible as the ASCII ones.
@@ -117,14 +120,15 @@ enum bfr_refusal bfr_name_check(const struct bfr_target *target, struct bfr_span
     if (!ends_with(text, size, ".gz")) {
         memcpy(full + size, ".gz", sizeof ".gz");
         size += strlen(".gz");
+        if (has_two_dots(full, size)) // once more: completing "a." makes "a..gz"
+            return BFR_REFUSE_FILENAME;
     }
     if (ends_with(full, size, ".ndjson.gz")) {
         size -= strlen(".ndjson.gz");
         memcpy(full + size, "--ndjson.gz", sizeof "--ndjson.gz");
         size += strlen("--ndjson.gz");
     }
-    // Once more in what will be stored: completing "a." makes "a..gz".
-    if (size > BFR_FILENAME_MAX || has_two_dots(full, size))
+    if (size > BFR_FILENAME_MAX)
         return BFR_REFUSE_FILENAME;
     memcpy(out, full, size);
     out[size] = '\0';

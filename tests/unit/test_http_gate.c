@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -418,6 +419,47 @@ static void test_a_length_beyond_64_bits_is_the_largest_length(void **state)
     }
 }
 
+static void test_every_field_that_is_decided_on_is_known_in_any_case(void **state)
+{
+    (void)state;
+    static const struct {
+        enum bfr_header header;
+        const char *name;
+    } known[] = {
+        {BFR_HEADER_HOST, "host"},
+        {BFR_HEADER_CONTENT_LENGTH, "content-length"},
+        {BFR_HEADER_TRANSFER_ENCODING, "transfer-encoding"},
+        {BFR_HEADER_CONNECTION, "connection"},
+        {BFR_HEADER_EXPECT, "expect"},
+        {BFR_HEADER_ACCEPT, "accept"},
+        {BFR_HEADER_AUTHORIZATION, "authorization"},
+        {BFR_HEADER_CONTENT_TYPE, "content-type"},
+        {BFR_HEADER_CONTENT_ENCODING, "content-encoding"},
+        {BFR_HEADER_CONTENT_DIGEST, "content-digest"},
+        {BFR_HEADER_CONTENT_SHA256, "x-content-sha256"},
+        {BFR_HEADER_BATCH_ID, "x-proxy-batch-id"},
+        {BFR_HEADER_LINE_COUNT, "x-proxy-line-count"},
+        {BFR_HEADER_ORIGINAL_BYTES, "x-proxy-original-bytes"},
+        {BFR_HEADER_CREATED_AT, "x-proxy-created-at"},
+        {BFR_HEADER_DATA_HINT, "x-proxy-data-hint"},
+        {BFR_HEADER_FILENAME, "x-proxy-filename"},
+        {BFR_HEADER_TEST, "x-proxy-test"},
+        {BFR_HEADER_PLUGIN, "x-proxy-plugin"},
+    };
+    assert_int_equal(sizeof known / sizeof known[0], BFR_HEADER_COUNT - 1);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char upper[32] = "";
+        for (size_t k = 0; known[i].name[k] != '\0'; k++)
+            upper[k] = (char)toupper((unsigned char)known[i].name[k]);
+        size_t size = strlen(known[i].name);
+        assert_int_equal(bfr_header_find(known[i].name, size), known[i].header);
+        assert_int_equal(bfr_header_find(upper, size), known[i].header);
+        upper[size - 1] = '!';
+        assert_int_equal(bfr_header_find(upper, size), BFR_HEADER_OTHER);
+    }
+    assert_int_equal(bfr_header_find("a-field-that-is-longer-than-all-of-them", 39), BFR_HEADER_OTHER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_a_head_may_have_100_fields_and_not_one_more),
         cmocka_unit_test(test_endless_trailers_are_refused),
         cmocka_unit_test(test_a_length_beyond_64_bits_is_the_largest_length),
+        cmocka_unit_test(test_every_field_that_is_decided_on_is_known_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
