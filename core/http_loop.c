@@ -224,10 +224,9 @@ static bool make_base(struct bfr_http_loop *loop)
     struct event_config *config = event_config_new();
     if (config == NULL)
         return false;
-    // A request turns reading and writing on and off several times; the changelist lets most of that cancel out before it
-    // becomes a system call. Its one danger, descriptors duplicated within a base, does not occur here. A removal may reach
-    // the kernel after another loop was given the closed descriptor's number; it finds nothing then, as libevent expects.
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+    // Without the changelist: it saves no system call here, and would let a removal reach the kernel after another thread was
+    // given the closed descriptor's number.
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
     return loop->base != NULL;
