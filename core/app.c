@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "app_assembly.h"
+#include "app_figures.h"
 #include "app_mainloop.h"
 #include "bug.h"
 #include "http_activation.h"
@@ -33,6 +34,7 @@ struct app {
     uint64_t payload_bytes;          // largest body that is taken
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
+    struct bfr_app_figures figures;
     struct bfr_stage_env env;
     struct bfr_assembly assembly;
     const struct bfr_settings *settings;
@@ -46,15 +48,6 @@ struct app {
     bool ports_open;
     bool stopping;
 };
-
-// Figures of the process for metrics.
-static void write_build_info(void *arg, struct bfr_metrics_writer *writer)
-{
-    (void)arg;
-    const char *const labels[] = {"version", BFR_VERSION, NULL};
-    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_build_info", "The running build");
-    bfr_metrics_write_value(writer, "bytefreezer_receiver_build_info", labels, 1);
-}
 
 static void visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const struct bfr_stage_status *status),
                         void *arg)
@@ -172,7 +165,7 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
     app->metrics = bfr_metrics_new();
     if (app->metrics == NULL)
         return BFR_ENOMEM;
-    bfr_metrics_collect(app->metrics, write_build_info, NULL);
+    bfr_app_figures_init(&app->figures, app->metrics);
     app->env = (struct bfr_stage_env){.clock = &bfr_clock_system,
                                       .metrics = app->metrics,
                                       .post = bfr_mainloop_post,
