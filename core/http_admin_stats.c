@@ -5,24 +5,16 @@
 #include <bfr/text.h>
 
 #include "clock.h"
+#include "http_admin_figures.h"
 #include "http_admin_input.h"
 #include "log.h"
 
 // --- stats
 
-static json_t *pair(uint64_t batches, uint64_t bytes)
-{
-    return json_pack("{s:I, s:I}", "batches", (json_int_t)batches, "bytes", (json_int_t)bytes);
-}
-
 // The total comes first, and is all that is asked for.
 static bool take_total(void *arg, const struct bfr_ledger_row *row)
 {
-    *(json_t **)arg = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "recovered", pair(row->recovered_batches, row->recovered_bytes), "accepted",
-        pair(row->accepted_batches, row->accepted_bytes), "stored", pair(row->stored_batches, row->stored_bytes),
-        "held", pair(row->held_batches, row->held_bytes), "buried", pair(row->buried_batches, row->buried_bytes),
-        "purged", pair(row->purged_batches, row->purged_bytes));
+    *(json_t **)arg = bfr_admin_row(row);
     return false;
 }
 
@@ -32,11 +24,11 @@ static bool add_queue(void *arg, const struct bfr_queue_status *queue)
     int64_t oldest_ns = stats->oldest_received_ns;
     int64_t age_ns = oldest_ns > 0 ? bfr_clock_wall(&bfr_clock_system) - oldest_ns : 0;
     double age_s = age_ns > 0 ? (double)age_ns / (double)BFR_NS_PER_S : 0;
-    json_t *entry =
-        json_pack("{s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:f}", "name", queue->name, "plugin", queue->plugin, "volatile",
-                  queue->is_volatile, "held", pair(stats->held_batches, stats->held_bytes), "buried",
-                  pair(stats->buried_batches, stats->buried_bytes), "used_bytes", (json_int_t)stats->used_bytes,
-                  "limit_bytes", (json_int_t)stats->limit_bytes, "oldest_age_seconds", age_s);
+    json_t *entry = json_pack(
+        "{s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:f}", "name", queue->name, "plugin", queue->plugin, "volatile",
+        queue->is_volatile, "held", bfr_admin_pair(stats->held_batches, stats->held_bytes), "buried",
+        bfr_admin_pair(stats->buried_batches, stats->buried_bytes), "used_bytes", (json_int_t)stats->used_bytes,
+        "limit_bytes", (json_int_t)stats->limit_bytes, "oldest_age_seconds", age_s);
     return json_array_append_new(arg, entry) == 0;
 }
 
@@ -55,11 +47,15 @@ void bfr_admin_page_stats(struct bfr_http_admin *admin, struct evhttp_request *r
     bfr_pipeline_ledger(admin->setup.pipeline, take_total, &totals);
     bfr_pipeline_queues(admin->setup.pipeline, add_queue, queues);
     bfr_pipeline_sinks(admin->setup.pipeline, add_sink, sinks);
-    bfr_admin_reply_json(request, 200,
-                         json_pack("{s:I, s:o, s:I, s:o, s:o}", "uptime_seconds",
-                                   (json_int_t)(uptime_ns / BFR_NS_PER_S), "totals", totals, "unaccounted_batches",
-                                   (json_int_t)bfr_pipeline_unaccounted(admin->setup.pipeline), "queues", queues,
-                                   "sinks", sinks));
+    json_t *stats =
+        json_pack("{s:I, s:o, s:I, s:o, s:o}", "uptime_seconds", (json_int_t)(uptime_ns / BFR_NS_PER_S), "totals",
+                  totals, "unaccounted_batches", (json_int_t)bfr_pipeline_unaccounted(admin->setup.pipeline), "queues",
+                  queues, "sinks", sinks);
+    if (stats != NULL) {
+        bfr_admin_add_figures(admin, stats);
+        bfr_admin_add_tenants(admin, stats);
+    }
+    bfr_admin_reply_json(request, 200, stats);
 }
 
 // --- log level

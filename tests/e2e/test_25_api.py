@@ -186,6 +186,10 @@ def test_figures_agree_with_the_metrics(secretive):
     (queue,), (sink,) = stats["queues"], stats["sinks"]
     assert queue["name"] == "memory" and queue["volatile"] and queue["limit_bytes"] == 64 << 20
     assert queue["held"] == stats["totals"]["held"] and (sink["name"], sink["plugin"]) == ("main", "s3")
+    assert stats["requests"] == {"200": 3} and stats["refused"] == {} and stats["duplicates"] == 0
+    assert stats["memory"]["used_bytes"] <= stats["memory"]["budget_bytes"] and stats["spool"] == {}
+    (tenant,) = stats["tenants"]
+    assert tenant["tenant_id"] == "acme" and tenant["accepted"] == stats["totals"]["accepted"] and stats["tenants_complete"]
     secretive.kill()  # what is in memory would be lost at a stop, and that is another test's subject
 
 

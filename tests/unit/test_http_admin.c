@@ -81,8 +81,13 @@ bool bfr_pipeline_purge(struct bfr_pipeline *pipeline, const struct bfr_filter *
 void bfr_pipeline_ledger(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_ledger_row *row),
                          void *arg)
 {
-    const struct bfr_ledger_row total = {.size = sizeof total, .buried_batches = atomic_load(&pipeline->letters)};
-    (void)visit(arg, &total);
+    const struct bfr_ledger_row rows[] = {{.size = sizeof rows[0], .buried_batches = atomic_load(&pipeline->letters)},
+                                          {.size = sizeof rows[0], .tenant = "small", .accepted_bytes = 5},
+                                          {.size = sizeof rows[0], .tenant = "large", .accepted_bytes = 6},
+                                          {.size = sizeof rows[0], .tenant = "alike", .accepted_bytes = 5}};
+    bool more = true;
+    for (size_t i = 0; more && i < sizeof rows / sizeof rows[0]; i++)
+        more = visit(arg, &rows[i]);
 }
 
 int64_t bfr_pipeline_unaccounted(struct bfr_pipeline *pipeline)
@@ -331,6 +336,53 @@ static void test_letters_come_in_pages_each_saying_where_the_next_begins(void **
         assert_string_equal(text_of(json_array_get(data, 0), "filename"), "not UTF-8: \xEF\xBF\xBD");
         json_decref(json);
     }
+}
+
+// --- figures
+
+static void count(struct fixture *fixture, const char *name, const char *const *labels, const char *const *values,
+                  double value)
+{
+    struct bfr_metric *metric = bfr_metrics_register(fixture->metrics, BFR_METRIC_GAUGE, name, "Test.", labels);
+    bfr_series_set(bfr_metric_series(metric, values), value);
+}
+
+static json_int_t number_at(const json_t *json, const char *object, const char *member)
+{
+    const json_t *value = json_object_get(json_object_get(json, object), member);
+    return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+static void test_stats_have_the_registrys_figures_and_the_busiest_tenants_first(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const by_reason[] = {"reason", NULL}, *const by_outcome[] = {"sink", "outcome", NULL};
+    static const char *const full[] = {"spool_full", NULL}, *const never[] = {"quota", NULL},
+                             *const retried[] = {"main", "retry", NULL}, *const foreign[] = {"other", "retry", NULL};
+    fixture->settings.memory.budget = 1000;
+    count(fixture, "bytefreezer_receiver_refused_total", by_reason, full, 7);
+    count(fixture, "bytefreezer_receiver_refused_total", by_reason, never, 0);
+    count(fixture, "bytefreezer_receiver_memory_used_bytes", NULL, NULL, 12);
+    count(fixture, "bytefreezer_receiver_spool_full_seconds", NULL, NULL, -1);
+    count(fixture, "bytefreezer_receiver_sink_attempts_total", by_outcome, retried, 3);
+    count(fixture, "bytefreezer_receiver_sink_attempts_total", by_outcome, foreign, 4);
+
+    json_t *json = ask_json(fixture, "GET", "/api/v1/stats", "", 200);
+    assert_int_equal(number_at(json, "refused", "spool_full"), 7);
+    assert_int_equal(json_object_size(json_object_get(json, "refused")), 1); // what did not happen is left out
+    assert_int_equal(number_at(json, "memory", "used_bytes"), 12);
+    assert_int_equal(number_at(json, "memory", "budget_bytes"), 1000);
+    assert_true(number_at(json, "memory", "resident_bytes") > 0);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "spool"), "full_seconds")));
+    const json_t *sink = json_array_get(json_object_get(json, "sinks"), 0);
+    assert_int_equal(number_at(sink, "attempts", "retry"), 3);
+    static const char *const order[] = {"large", "alike", "small"};
+    const json_t *tenants = json_object_get(json, "tenants");
+    assert_int_equal(json_array_size(tenants), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(text_of(json_array_get(tenants, i), "tenant_id"), order[i]);
+    assert_true(json_is_true(json_object_get(json, "tenants_complete")));
+    json_decref(json);
 }
 
 static void test_a_pipeline_that_does_not_run_is_a_503(void **state)
@@ -639,6 +691,7 @@ int main(void)
         served(test_health_is_degraded_when_nothing_would_be_accepted),
         served(test_metrics_are_the_registry_in_text_format),
         served(test_letters_come_in_pages_each_saying_where_the_next_begins),
+        served(test_stats_have_the_registrys_figures_and_the_busiest_tenants_first),
         served(test_a_pipeline_that_does_not_run_is_a_503),
         served(test_pages_with_a_parameter_are_found_and_nothing_like_them),
         served(test_jobs_that_wait_at_the_end_are_dropped),
