@@ -68,6 +68,9 @@ bfr_admin_page bfr_admin_page_livez, bfr_admin_page_readyz, bfr_admin_page_healt
 bfr_admin_page bfr_admin_page_tenants, bfr_admin_page_tenant_count, bfr_admin_page_tenant;
 // Figures and the log's level. (http_admin_stats.c) The configuration. (http_admin_config.c)
 bfr_admin_page bfr_admin_page_stats, bfr_admin_page_level, bfr_admin_page_set_level, bfr_admin_page_config;
+// What the queues hold and the sinks do, as a list each. (http_admin_stats.c)
+json_t *bfr_admin_queues(const struct bfr_http_admin *admin);
+json_t *bfr_admin_sinks(const struct bfr_http_admin *admin);
 // How many tenants are known. False: there is a directory of tenants, but it has not been got yet.
 bool bfr_admin_directory(const struct bfr_http_admin *admin, uint64_t *out_tenants);
 // "ok", "degraded", "failed" of an enum bfr_health_state. (http_admin_pages.c)

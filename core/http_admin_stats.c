@@ -18,17 +18,24 @@ static bool take_total(void *arg, const struct bfr_ledger_row *row)
     return false;
 }
 
+// null: the queue does not tell, or it is not filling.
+static json_t *known(uint64_t value)
+{
+    return value == 0 || value == UINT64_MAX ? json_null() : json_integer((json_int_t)value);
+}
+
 static bool add_queue(void *arg, const struct bfr_queue_status *queue)
 {
     const struct bfr_queue_stats *stats = &queue->stats;
     int64_t oldest_ns = stats->oldest_received_ns;
     int64_t age_ns = oldest_ns > 0 ? bfr_clock_wall(&bfr_clock_system) - oldest_ns : 0;
     double age_s = age_ns > 0 ? (double)age_ns / (double)BFR_NS_PER_S : 0;
-    json_t *entry = json_pack(
-        "{s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:f}", "name", queue->name, "plugin", queue->plugin, "volatile",
-        queue->is_volatile, "held", bfr_admin_pair(stats->held_batches, stats->held_bytes), "buried",
-        bfr_admin_pair(stats->buried_batches, stats->buried_bytes), "used_bytes", (json_int_t)stats->used_bytes,
-        "limit_bytes", (json_int_t)stats->limit_bytes, "oldest_age_seconds", age_s);
+    json_t *entry =
+        json_pack("{s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:f, s:o, s:o}", "name", queue->name, "plugin", queue->plugin,
+                  "volatile", queue->is_volatile, "held", bfr_admin_pair(stats->held_batches, stats->held_bytes),
+                  "buried", bfr_admin_pair(stats->buried_batches, stats->buried_bytes), "used_bytes",
+                  (json_int_t)stats->used_bytes, "limit_bytes", (json_int_t)stats->limit_bytes, "oldest_age_seconds",
+                  age_s, "free_bytes", known(stats->free_bytes), "full_in_seconds", known(stats->full_seconds));
     return json_array_append_new(arg, entry) == 0;
 }
 
@@ -39,18 +46,30 @@ static bool add_sink(void *arg, const struct bfr_sink_status *sink)
     return json_array_append_new(arg, entry) == 0;
 }
 
+json_t *bfr_admin_queues(const struct bfr_http_admin *admin)
+{
+    json_t *queues = json_array();
+    bfr_pipeline_queues(admin->setup.pipeline, add_queue, queues);
+    return queues;
+}
+
+json_t *bfr_admin_sinks(const struct bfr_http_admin *admin)
+{
+    json_t *sinks = json_array();
+    bfr_pipeline_sinks(admin->setup.pipeline, add_sink, sinks);
+    return sinks;
+}
+
 void bfr_admin_page_stats(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
-    json_t *totals = NULL, *queues = json_array(), *sinks = json_array();
+    json_t *totals = NULL;
     uint64_t uptime_ns = bfr_clock_now(&bfr_clock_system) - admin->born_ns;
     (void)parameter;
     bfr_pipeline_ledger(admin->setup.pipeline, take_total, &totals);
-    bfr_pipeline_queues(admin->setup.pipeline, add_queue, queues);
-    bfr_pipeline_sinks(admin->setup.pipeline, add_sink, sinks);
     json_t *stats =
         json_pack("{s:I, s:o, s:I, s:o, s:o}", "uptime_seconds", (json_int_t)(uptime_ns / BFR_NS_PER_S), "totals",
                   totals, "unaccounted_batches", (json_int_t)bfr_pipeline_unaccounted(admin->setup.pipeline), "queues",
-                  queues, "sinks", sinks);
+                  bfr_admin_queues(admin), "sinks", bfr_admin_sinks(admin));
     if (stats != NULL) {
         bfr_admin_add_figures(admin, stats);
         bfr_admin_add_tenants(admin, stats);

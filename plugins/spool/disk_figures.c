@@ -70,6 +70,14 @@ static double forecast(struct disk_figures *figures, uint64_t used, uint64_t roo
     return figures->growth < 1.0 ? FULL_NEVER : (double)room / figures->growth;
 }
 
+// A queue that is full now says 1: 0 would be that it does not know.
+static uint64_t as_stats(double full_s)
+{
+    if (full_s < 0 || full_s >= (double)UINT32_MAX)
+        return UINT64_MAX;
+    return full_s < 1 ? 1 : (uint64_t)full_s;
+}
+
 void bfr_disk_figures_update(struct disk_queue *queue)
 {
     struct disk_figures *figures = &queue->figures;
@@ -87,7 +95,11 @@ void bfr_disk_figures_update(struct disk_queue *queue)
     set(queue, figures->spool_bytes, (double)stats.used_bytes);
     set(queue, figures->spool_limit, (double)stats.limit_bytes);
     set(queue, figures->spool_free, (double)free_bytes);
-    set(queue, figures->spool_full, forecast(figures, stats.used_bytes, room, now_ns));
+    double full_s = forecast(figures, stats.used_bytes, room, now_ns);
+    set(queue, figures->spool_full, full_s);
+    pthread_mutex_lock(&queue->mutex);
+    figures->full_seconds = as_stats(full_s);
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 static void say(struct bfr_health *out, uint32_t state, const char *reason)

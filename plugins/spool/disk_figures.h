@@ -20,6 +20,7 @@ struct disk_figures {
     uint64_t last_used;
     uint64_t last_ns;
     double growth;
+    uint64_t full_seconds; // as in bfr_queue_stats; under the queue's mutex
 };
 
 // [main, create]

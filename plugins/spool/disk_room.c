@@ -270,5 +270,7 @@ void bfr_disk_stats(void *self, struct bfr_queue_stats *out)
     out->used_bytes = bfr_disk_used(queue) - rest_of_current(queue) - queue->spares_bytes + queue->reserved_bytes +
                       queue->reserved_calls * (RECORD_COST_BYTES + SIDE_COST_BYTES);
     out->oldest_received_ns = queue->held_batches > 0 ? oldest_received(queue) : 0;
+    out->free_bytes = queue->free_bytes;
+    out->full_seconds = queue->figures.full_seconds;
     pthread_mutex_unlock(&queue->mutex);
 }

@@ -223,6 +223,8 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_queue_stats, limit_bytes)},
     {MEMBER(bfr_queue_stats, used_bytes)},
     {MEMBER(bfr_queue_stats, oldest_received_ns)},
+    {MEMBER(bfr_queue_stats, free_bytes)},
+    {MEMBER(bfr_queue_stats, full_seconds)},
     {TYPE(bfr_recent)},
     {MEMBER(bfr_recent, size)},
     {MEMBER(bfr_recent, flags)},

@@ -264,7 +264,7 @@ SLOT(bfr_letter, last_error, 112, 8);
 SLOT(bfr_letter, stored_sha256, 120, 32);
 SLOT(bfr_letter, source_sha256, 152, 32);
 
-SIZE(bfr_queue_stats, 64);
+SIZE(bfr_queue_stats, 80);
 SLOT(bfr_queue_stats, size, 0, 4);
 SLOT(bfr_queue_stats, reserved, 4, 4);
 SLOT(bfr_queue_stats, held_batches, 8, 8);
@@ -274,6 +274,8 @@ SLOT(bfr_queue_stats, buried_bytes, 32, 8);
 SLOT(bfr_queue_stats, limit_bytes, 40, 8);
 SLOT(bfr_queue_stats, used_bytes, 48, 8);
 SLOT(bfr_queue_stats, oldest_received_ns, 56, 8);
+SLOT(bfr_queue_stats, free_bytes, 64, 8);
+SLOT(bfr_queue_stats, full_seconds, 72, 8);
 
 SIZE(bfr_recent, 80);
 SLOT(bfr_recent, size, 0, 4);

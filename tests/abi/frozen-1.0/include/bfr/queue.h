@@ -111,6 +111,9 @@ struct bfr_queue_stats {
     uint64_t limit_bytes;       /* 0 = none */
     uint64_t used_bytes;        /* everything that counts against the limit */
     int64_t oldest_received_ns; /* of the held batches; 0 when none */
+    uint64_t free_bytes;        /* of the file system below; 0 = none, or not told */
+    uint64_t full_seconds;      /* at least 1, until it is full if it goes on as now; UINT64_MAX: it is not filling;
+                                 * 0 = not told */
 };
 
 /* Its batch, if it is still there, is told of by host->account: it is not to be booked here as well. */
