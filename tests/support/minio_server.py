@@ -38,6 +38,8 @@ class MinioServer(S3Server):
         return self
 
     def start_gateway(self):
+        if "gateway" in self.daemons:
+            return
         environment = {**os.environ, "MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY,
                        "MINIO_REGION": REGION, "MINIO_DOMAIN": "s3.localhost", "MINIO_BROWSER": "off",
                        "MINIO_UPDATE": "off"}

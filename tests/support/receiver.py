@@ -140,10 +140,15 @@ class Receiver:
 
     def start(self, descriptors=None):
         """Start it and wait until /readyz says that it would accept a batch."""
+        self.listen(descriptors)
+        wait_until(lambda: self.get("/readyz").status == 200, "ready")
+        return self
+
+    def listen(self, descriptors=None):
+        """Start it and wait for its ports only: a daemon whose spool is full is not ready."""
         self.launch(descriptors)
         self.port = self._listening_port("webhook listening")
         self.api_port = self._listening_port("api listening")
-        wait_until(lambda: self.get("/readyz").status == 200, "ready")
         return self
 
     def _listening_port(self, message):
