@@ -12,11 +12,14 @@
 #include "http_admin_guard.h"
 #include "http_peer.h"
 
+// Each is described in openapi/openapi.json, and a test sees to it.
 static const struct bfr_admin_route routes[] = {
     {"/livez", EVHTTP_REQ_GET, false, bfr_admin_page_livez},
     {"/readyz", EVHTTP_REQ_GET, false, bfr_admin_page_readyz},
     {"/api/v1/health", EVHTTP_REQ_GET, false, bfr_admin_page_health},
     {"/metrics", EVHTTP_REQ_GET, false, bfr_admin_page_metrics},
+    {"/v2/docs", EVHTTP_REQ_GET, false, bfr_admin_page_docs},
+    {"/v2/docs/openapi.json", EVHTTP_REQ_GET, false, bfr_admin_page_openapi},
     {"/api/v1/tenants", EVHTTP_REQ_GET, true, bfr_admin_page_tenants},
     {"/api/v1/tenants/count", EVHTTP_REQ_GET, true, bfr_admin_page_tenant_count},
     {"/api/v1/tenants/{}", EVHTTP_REQ_GET, true, bfr_admin_page_tenant},
@@ -31,6 +34,12 @@ static const struct bfr_admin_route routes[] = {
     {"/api/v1/dlq/purge", EVHTTP_REQ_POST, true, bfr_admin_page_purge},
     {"/api/v1/tenants/{}/purge", EVHTTP_REQ_POST, true, bfr_admin_page_purge_tenant},
 };
+
+const struct bfr_admin_route *bfr_admin_routes(size_t *out_count)
+{
+    *out_count = sizeof routes / sizeof routes[0];
+    return routes;
+}
 
 static const struct {
     enum evhttp_cmd_type method;

@@ -41,6 +41,9 @@ struct bfr_admin_route {
     void (*handle)(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter);
 };
 
+// All of them.
+const struct bfr_admin_route *bfr_admin_routes(size_t *out_count);
+
 // evhttp's callback for everything: find the route or refuse. `arg` is the server. (http_admin_route.c)
 void bfr_admin_dispatch(struct evhttp_request *request, void *arg);
 
@@ -75,6 +78,8 @@ json_t *bfr_admin_sinks(const struct bfr_http_admin *admin);
 bool bfr_admin_directory(const struct bfr_http_admin *admin, uint64_t *out_tenants);
 // "ok", "degraded", "failed" of an enum bfr_health_state. (http_admin_pages.c)
 const char *bfr_admin_state_name(uint32_t state);
+// The API's document, for people and as JSON. (http_admin_embedded.c)
+bfr_admin_page bfr_admin_page_docs, bfr_admin_page_openapi;
 // Dead letters. (http_admin_letters.c)
 bfr_admin_page bfr_admin_page_letters_stats, bfr_admin_page_letters, bfr_admin_page_letter;
 bfr_admin_page bfr_admin_page_retry, bfr_admin_page_purge, bfr_admin_page_purge_tenant;
