@@ -239,7 +239,8 @@ static const struct bfr_option options[] = {
      .fallback = "2m",
      .max = "1d",
      .help =
-         "mode control: how old lists may be that prove an absence; what is known to be active is served at any age"},
+         "mode control: lists newer than a request, and no older than this, may refuse it when its look-up fails; 0: "
+         "none may; what is known to be active is served at any age"},
     {.name = "cache_file",
      .type = BFR_OPTION_PATH,
      .fallback = "/var/lib/bytefreezer-receiver/directory.cache",

@@ -100,7 +100,7 @@ static bool make_room(struct facts *facts, struct fact_list *list, uint32_t coun
     return oldest != NULL;
 }
 
-struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subject, uint64_t now_ns)
+struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subject)
 {
     struct fact *fact = bfr_facts_find(facts, subject);
 
@@ -111,7 +111,6 @@ struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subje
         return NULL;
     fact->subject = *subject;
     fact->state = FACT_OPEN;
-    fact->first_ns = now_ns;
     fact->hash = hash_of(subject);
     TAILQ_INIT(&fact->waiting);
     struct fact **bucket = bucket_of(facts, fact->hash);

@@ -43,7 +43,6 @@ struct fact {
     enum fact_state state;
     bool in_flight;         // a call is on its way; the fact stays until it has ended
     bool good_list;         // in which list it is
-    uint64_t first_ns;      // when it was first missed
     uint64_t asked_ns;      // when the call began whose answer this is
     uint64_t failed_ns;     // of something good: when the last call began that failed
     struct waiters waiting; // for the end of that call
@@ -71,12 +70,12 @@ void bfr_facts_free(struct facts *facts); // nothing is in flight
 
 struct fact *bfr_facts_find(const struct facts *facts, const struct fact_subject *subject); // or NULL
 // Finds or makes; NULL when memory is short, or everything is in flight.
-struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subject, uint64_t now_ns);
+struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subject);
 // `state` is the answer of a call that began at asked_ns. A failure does not outweigh what is known to be good.
 void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state state, uint64_t asked_ns);
 void bfr_fact_use(struct facts *facts, struct fact *fact);
 
-// Forget good tenants (and datasets, when `datasets`) asked for before `before_ns`: the directory knows better now.
+// Forget what is good of that kind and was asked for before `before_ns`: the directory knows better now.
 void bfr_facts_supersede(struct facts *facts, enum fact_kind kind, uint64_t before_ns);
 uint64_t bfr_facts_bytes(const struct facts *facts);
 

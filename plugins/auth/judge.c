@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See judge.h. What is known to be active is believed at any age. What is not is asked about, singly, and only an answer to
-// a question put after the sender's counts against him.
+// a question put after the sender's counts against him: what was not there a moment before may have been created since, and
+// he throws away what is refused.
 #include "judge.h"
 
 #include <stdio.h>
@@ -10,9 +11,9 @@
 
 #include "decide.h"
 
-// An answer may be that much older than the question and still count: it keeps a sender that hammers at something gone from
-// hammering at the control service.
-#define REUSE_NS UINT64_C(1000000000)
+// For so long a call that failed keeps others from being made for the same thing (who asks is answered 503), and an answer
+// that refused makes the next question of it one that its sender has to pay for.
+#define LATELY_NS UINT64_C(1000000000)
 
 // One case: what is asked, what is known, and where the verdict goes.
 struct bench {
@@ -68,10 +69,27 @@ static enum judge_need ask(const struct bench *bench, enum fact_kind kind)
     return JUDGE_ASK;
 }
 
-// Does the fact's answer count in this case?
+static bool is_late(const struct bench *bench, uint64_t at_ns)
+{
+    return at_ns != 0 && at_ns + LATELY_NS >= bench->question->asked_ns;
+}
+
+// Does the fact's answer count in this case? A failure refuses nobody, so it may be from before the question.
 static bool is_fresh(const struct bench *bench, const struct fact *fact)
 {
-    return fact != NULL && fact->state != FACT_OPEN && fact->asked_ns + REUSE_NS >= bench->question->asked_ns;
+    if (fact == NULL || fact->state == FACT_OPEN)
+        return false;
+    return fact->state == FACT_FAILED ? is_late(bench, fact->asked_ns) : fact->asked_ns >= bench->question->asked_ns;
+}
+
+// To be asked before anything can be said. Who asks again for what was refused a moment before must pay for it.
+static enum judge_need ask_anew(const struct bench *bench, enum fact_kind kind, const struct fact *fact)
+{
+    bool refused =
+        fact != NULL && (fact->state == FACT_GONE || fact->state == FACT_WRONG || fact->state == FACT_FOREIGN);
+
+    (void)ask(bench, kind);
+    return refused && is_late(bench, fact->asked_ns) ? JUDGE_ASK_AGAIN : JUDGE_ASK;
 }
 
 static bool is_good(const struct fact *fact)
@@ -79,11 +97,11 @@ static bool is_good(const struct fact *fact)
     return fact != NULL && fact->state == FACT_GOOD;
 }
 
-// A table that was got after the id was first missed, and not long ago, may prove that something is not there. Only when a
-// look-up has failed: what was created after the table was got is found by a look-up alone.
-static bool may_prove(const struct bench *bench, const struct fact *fact, uint64_t got_ns)
+// Lists that were asked for after the sender asked, and not long ago, may prove that something is not there when the look-up
+// has failed. Older ones never: they cannot know what was created since.
+static bool may_prove(const struct bench *bench, uint64_t got_ns)
 {
-    return fact != NULL && got_ns > fact->first_ns && bench->limits->now_ns - got_ns <= bench->limits->max_stale_ns;
+    return got_ns >= bench->question->asked_ns && bench->limits->now_ns - got_ns < bench->limits->max_stale_ns;
 }
 
 // ---- tenant ----
@@ -108,8 +126,8 @@ static enum judge_need judge_missing(const struct bench *bench)
     if (is_fresh(bench, fact) && fact->state == FACT_GONE)
         return deny(bench, BFR_DENY_TENANT_GONE, "the control service knows no such active tenant");
     if (!is_fresh(bench, fact))
-        return ask(bench, FACT_TENANT);
-    if (bench->directory != NULL && bench->directory->whole && may_prove(bench, fact, bench->directory->asked_ns))
+        return ask_anew(bench, FACT_TENANT, fact);
+    if (bench->directory != NULL && bench->directory->whole && may_prove(bench, bench->directory->asked_ns))
         return deny(bench, BFR_DENY_TENANT_GONE, "no such active tenant in the control service's lists");
     return unsure(bench, "the tenant is not known, and the control service cannot be asked");
 }
@@ -137,10 +155,9 @@ static enum judge_need judge_refused(const struct bench *bench, const struct fac
 {
     const struct fact *tenant = bench->tenant_fact;
 
-    if (tenant != NULL && tenant->failed_ns + REUSE_NS >= bench->question->asked_ns)
+    if (tenant != NULL && is_late(bench, tenant->failed_ns))
         return unsure(bench, "the token is not known, and the control service cannot be asked");
-    // Not REUSE_NS here: within it the token may have been rotated, and the sender throws away what is refused.
-    if (tenant == NULL || tenant->state == FACT_OPEN || tenant->asked_ns < bench->question->asked_ns) {
+    if (!is_fresh(bench, tenant)) {
         (void)ask(bench, FACT_TENANT);
         return JUDGE_ASK_AGAIN;
     }
@@ -185,7 +202,7 @@ static enum judge_need judge_token(const struct bench *bench)
         bfr_fact_use(bench->facts, key);
         return JUDGE_SETTLED;
     }
-    return is_fresh(bench, key) ? judge_refused(bench, key) : ask(bench, FACT_KEY);
+    return is_fresh(bench, key) ? judge_refused(bench, key) : ask_anew(bench, FACT_KEY, key);
 }
 
 // ---- dataset ----
@@ -208,8 +225,8 @@ static enum judge_need judge_dataset(const struct bench *bench)
     if (is_fresh(bench, fact) && fact->state == FACT_GONE)
         return deny(bench, BFR_DENY_DATASET_GONE, "the control service knows no such active dataset of the tenant");
     if (!is_fresh(bench, fact))
-        return ask(bench, FACT_DATASET);
-    if (tenant != NULL && tenant->whole && may_prove(bench, fact, tenant->sets_asked_ns))
+        return ask_anew(bench, FACT_DATASET, fact);
+    if (tenant != NULL && tenant->whole && may_prove(bench, tenant->sets_asked_ns))
         return deny(bench, BFR_DENY_DATASET_GONE, "no such active dataset in the control service's list");
     return unsure(bench, "the dataset is not known, and the control service cannot be asked");
 }

@@ -19,14 +19,14 @@ struct judge_question {
 
 struct judge_limits {
     uint64_t now_ns;
-    uint64_t max_stale_ns; // how old a directory may be that proves an absence
+    uint64_t max_stale_ns; // how old lists may be that prove an absence; 0: they prove none
     uint64_t key_ns;       // after so long an accepted key is asked about again
 };
 
 enum judge_need {
     JUDGE_SETTLED = 1,  // *out is the verdict
     JUDGE_ASK = 2,      // *out_need must be asked about first
-    JUDGE_ASK_AGAIN = 3 // the same, because of a token that does not match
+    JUDGE_ASK_AGAIN = 3 // the same, at the sender's cost: a token does not match, or it was refused a moment before
 };
 
 // `directory` may be NULL (none yet). `facts` may be NULL: then only what the directory alone makes certain is settled, and

@@ -14,10 +14,10 @@
 
 #define CALLS_MAX       64 // on their way at once
 #define WAITERS_MAX     8192
-#define ROUNDS_MAX      6
+#define ROUNDS_MAX      12 // three questions and a token looked at again, each after the end of an older call
 #define TICKET_BUCKETS  256
 #define PEERS           1024
-#define CALL_TIMEOUT_MS 5000 // three in a row still end before the sender gives up
+#define CALL_TIMEOUT_MS 5000 // three in a row end before the sender gives up; the daemon answers 503 before that
 #define NS_PER_S        UINT64_C(1000000000)
 #define ALL_PER_S       100.0
 #define ALL_BURST       400.0
@@ -126,12 +126,13 @@ static bool spend(struct allowance *allowance, double per_s, double burst, uint6
     return true;
 }
 
-// Looking at a token that does not match costs its sender, once for each question. With the lock held.
-static bool may_call(struct lookups *lookups, struct waiter *waiter, bool mismatch, uint64_t now_ns)
+// Looking at a token that does not match, or at what was refused a moment before, costs its sender, once for each question.
+// With the lock held.
+static bool may_call(struct lookups *lookups, struct waiter *waiter, bool at_cost, uint64_t now_ns)
 {
     if (lookups->calls >= CALLS_MAX)
         return false;
-    if (mismatch && !waiter->charged) {
+    if (at_cost && !waiter->charged) {
         if (!spend(&lookups->peers[waiter->peer % PEERS], PEER_PER_S, PEER_BURST, now_ns))
             return false;
         waiter->charged = true;
@@ -195,11 +196,11 @@ static void free_call(struct call *call)
 
 // With the lock held. NULL: not allowed now, or memory is short.
 static struct call *make_call(struct control *control, const struct directory *directory, struct fact *fact,
-                              struct waiter *waiter, bool mismatch, uint64_t now_ns)
+                              struct waiter *waiter, bool at_cost, uint64_t now_ns)
 {
     struct call *call = NULL;
 
-    if (may_call(control->lookups, waiter, mismatch, now_ns))
+    if (may_call(control->lookups, waiter, at_cost, now_ns))
         call = calloc(1, sizeof *call);
     if (call == NULL)
         return NULL;
@@ -273,7 +274,7 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
     enum judge_need verdict = bfr_judge(directory, &lookups->facts, &waiter->question, &limits, out, &need, &renew);
     if (verdict == JUDGE_SETTLED && !(renew && may_renew(lookups, limits.now_ns)))
         return out->decision;
-    struct fact *fact = bfr_facts_get(&lookups->facts, &need, limits.now_ns);
+    struct fact *fact = bfr_facts_get(&lookups->facts, &need);
     if (fact != NULL && !fact->in_flight)
         *out_call = make_call(control, directory, fact, waiter, verdict == JUDGE_ASK_AGAIN || need.kind == FACT_KEY,
                               limits.now_ns);
@@ -377,6 +378,7 @@ static void settle(struct call *call, enum fact_state state, struct waiters *out
     struct fact *fact = call->fact;
 
     pthread_mutex_lock(&lookups->lock);
+    bool was_gone = fact->state == FACT_GONE;
     lookups->calls--;
     fact->in_flight = false;
     if (state == FACT_GOOD && call->subject.kind == FACT_TENANT) {
@@ -386,7 +388,7 @@ static void settle(struct call *call, enum fact_state state, struct waiters *out
     }
     if (call->subject.kind == FACT_KEY)
         snprintf(fact->account, sizeof fact->account, "%s", call->under);
-    if (state == FACT_GOOD && call->subject.kind == FACT_KEY)
+    if (state == FACT_GOOD && (was_gone || call->subject.kind == FACT_KEY))
         lookups->peers[call->peer % PEERS].left += 1.0; // what was right costs nothing
     bfr_fact_settle(&lookups->facts, fact, state, call->asked_ns);
     take_waiters(lookups, fact, out);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mode control: the control service says who may send what, and what it says now counts."""
+import threading
 import time
 
 import pytest
@@ -106,12 +107,34 @@ def test_what_was_refused_before_is_accepted_at_the_first_post_after_it_was_crea
     refreshed(served)
     with control.fail("changes", hold=True) as fault:
         wait_until(lambda: fault.hits >= 1, "no refresh any more")
-        answered = time.monotonic()
-        control.tenant("piper", "a1", ["nine"])
+        assert Sender(served.port, A1_KEY).post("piper", "nine").status == 410
+        assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 404
+        control.tenant("piper", "a1", ["nine"])  # milliseconds after it was refused
         control.dataset("acme", "brandnew")
-        wait_until(lambda: time.monotonic() > answered + 1.1, "the answers' end")
         assert Sender(served.port, A1_KEY).post("piper", "nine").status == 200
         assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 200
+
+
+def test_an_answer_to_a_question_that_was_put_before_the_sender_asked_refuses_nobody(control, served):
+    statuses = {}
+
+    def post(name, sender):
+        statuses[name] = sender.post("late", "web").status
+
+    with control.fail("changes", hold=True) as polls:
+        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+        fault = control.start_fault("tenant", status=404, hold=True, times=1)
+        first = threading.Thread(target=post, args=("first", Sender(served.port, A1_KEY)))
+        first.start()
+        wait_until(lambda: fault.hits == 1, "its look-up")
+        control.tenant("late", "a1", ["web"])
+        second = threading.Thread(target=post, args=("second", Sender(served.port, A1_KEY)))
+        second.start()
+        wait_until(lambda: served.scrape().total("bytefreezer_receiver_connections") >= 2, "the second sender")
+        control.stop_fault(fault)
+        first.join()
+        second.join()
+    assert statuses["second"] == 200
 
 
 def test_a_tenant_whose_account_was_activated_a_moment_ago_is_accepted_at_once(control, served):
@@ -182,6 +205,16 @@ def test_look_ups_of_tokens_that_do_not_match_are_limited_for_each_address_and_c
         assert Sender(served.port, "late-token").post("late", "web").status == 200  # a miss is another account
 
 
+def test_who_hammers_at_something_gone_is_limited_and_costs_nobody_else(control, served):
+    began = time.monotonic()
+    statuses = [Sender(served.port, A1_KEY).post("nosuch", "web").status for _ in range(150)]
+    assert set(statuses) <= {410, 503} and statuses[:51] == [410] * 51
+    assert statuses.count(410) <= 52 + 5 * (time.monotonic() - began)
+    assert len([call for call in control.called("tenant") if "nosuch" in call.path]) == statuses.count(410)
+    control.tenant("late", "a1", ["web"], token="late-token")
+    assert Sender(served.port, "late-token").post("late", "web").status == 200
+
+
 def test_look_ups_of_all_are_limited_and_who_is_over_the_limit_is_not_refused(control, served):
     began = time.monotonic()
     statuses = [Sender(served.port, A1_KEY).post(f"nosuch-{n}", "web").status for n in range(1200)]
@@ -191,7 +224,6 @@ def test_look_ups_of_all_are_limited_and_who_is_over_the_limit_is_not_refused(co
 
 
 def test_at_most_64_look_ups_are_on_their_way(control, served):
-    import threading
     statuses = []
     with control.fail("tenant", hold=True) as fault:
         senders = [threading.Thread(target=lambda n=n: statuses.append(
@@ -301,7 +333,6 @@ def test_no_token_or_key_is_ever_logged_shown_or_kept(control, served):
 
 
 def test_many_senders_of_one_unknown_tenant_make_one_call(control, served):
-    import threading
     statuses = []
     with control.fail("tenant", hold=True) as fault:
         senders = [threading.Thread(target=lambda: statuses.append(Sender(served.port, A1_KEY).post("late", "d").status))

@@ -62,6 +62,8 @@ def test_absent_at_start_and_nothing_on_disk_is_503_and_never_a_verdict(control,
     assert receiver.health()["status"] == "degraded"
     control.open()
     wait_until(lambda: post(receiver) == 200, "service once control is there")
+    loaded(receiver)
+    wait_until(lambda: post(receiver, "nosuch") != 503, "the end of the last failure's echo")
     assert post(receiver, "nosuch") == 410
 
 
@@ -127,14 +129,15 @@ def test_a_directory_on_disk_that_others_may_read_is_used_and_written_anew(contr
     wait_until(lambda: cache.stat().st_mode & 0o777 == 0o600, "0600")
 
 
-def test_a_stop_does_not_wait_for_a_look_up_that_hangs(control, served):
+def test_a_stop_lets_a_look_up_that_hangs_time_out_and_answers_503(control, served):
     from support import wire
     from support.sender import proxy_headers
-    with control.fail("tenant", hold=True) as fault:
+    with control.fail("changes", hold=True), control.fail("tenant", hold=True) as fault:
         connection = wire.Connection(served.port)
         connection.send(wire.head("POST", "/late/web", proxy_headers("late--web--1--x.gz", b"", token=KEY), 100))
         wait_until(lambda: fault.hits == 1, "the look-up")
         served.stop()
+        assert connection.read_reply().status == 503
         connection.close()
 
 
@@ -156,7 +159,8 @@ def test_a_part_that_fails_removes_nobody(control, served, where):
             {"body": "<html>captive portal</html>"}, {"body": "{}"}, {"body": {"items": {"id": "x"}}},
             {"body": {"items": [{"id": 7}]}}, {"body": {"items": [{"id": "acme", "active": "yes"}]}},
             {"body": {"items": [], "total": "none"}})):
-        with control.fail(where, **what):
+        # Nobody is found again by a look-up either.
+        with control.fail(where, **what), control.fail("tenant", status=500), control.fail("dataset", status=500):
             control.tenant(f"fresh{ordinal}", "a2", ["web"])  # so that there is something to fetch
             wait_failed(served, 1)
             for tenant, token in (("acme", TOKEN), ("acme", KEY), ("globex", "globex-token")):
@@ -184,15 +188,62 @@ def test_one_failing_part_does_not_hold_up_the_others(control, served):
         assert post(served) == 200
 
 
+# What no answer is, but might be taken for "there is none", "it is inactive", or "the key is wrong". The ids are nobody's, so
+# that a real answer would refuse.
+NO_ANSWERS = {
+    "error": {"status": 500}, "busy": {"status": 429}, "moved": {"status": 302}, "empty": {"status": 200, "body": b""},
+    "text": {"status": 200, "body": "<html>captive portal</html>"}, "object": {"status": 200, "body": "{}"},
+    "null": {"status": 200, "body": "null"}, "list": {"status": 200, "body": {"items": [], "total": 0}},
+    "other": {"status": 200, "body": {"id": "other", "account_id": "a1", "active": False}},
+    "type": {"status": 200, "body": {"id": 7, "active": False}}, "drop": {"drop": True},
+    "cut": {"status": 200, "body": {"id": "x" * 100, "active": False}, "cut": True},
+    "deep": {"status": 200, "body": "[" * 100000},
+}
+
+
 def test_failing_look_ups_are_503_and_never_a_verdict(control, served):
-    control.tenant("late", "a1", ["web"])
-    for what in ({"status": 500}, {"body": "<html>"}, {"body": {"id": "other", "active": True}}, {"drop": True}):
-        with control.fail("changes", hold=True), control.fail("tenant", **what), control.fail("dataset", **what), \
-                control.fail("account_tenant", **what):
-            assert post(served, "nosuch") == 503
-            assert post(served, dataset="nosuch") == 503
-            assert post(served, token="wrong") == 503
-            assert post(served) == 200
+    with control.fail("changes", hold=True) as polls:
+        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+        for name, what in NO_ANSWERS.items():
+            with control.fail("tenant", **what) as tenant, control.fail("dataset", **what) as dataset, \
+                    control.fail("account_tenant", **what) as key:
+                assert post(served, f"nosuch-{name}") == 503, name
+                assert post(served, dataset=f"nosuch-{name}") == 503, name
+                assert post(served, token=f"wrong-{name}") == 503, name
+                assert min(tenant.hits, dataset.hits, key.hits) >= 1, name
+                assert post(served) == 200
+            # With the answers back, what failed was no answer to keep.
+            assert post(served, f"nosuch-{name}-now") == 410
+            assert post(served, dataset=f"nosuch-{name}-now") == 404
+
+
+def test_when_look_ups_fail_lists_that_are_newer_than_the_request_may_refuse_it(control, make_receiver):
+    populate(control)
+    receiver = loaded(make_receiver(pipeline=pipeline(control, timeout="2s", refresh_interval="100ms")).start())
+    with control.fail("tenant", hold=True) as look_up, control.fail("changes", status=404):  # polled: lists, always
+        assert post(receiver, "nosuch") == 410
+        assert look_up.hits >= 1
+    careful = loaded(make_receiver(pipeline=pipeline(control, timeout="2s", refresh_interval="100ms",
+                                                     max_stale=0)).start())
+    with control.fail("tenant", hold=True), control.fail("changes", status=404):
+        assert post(careful, "nosuch") == 503
+
+
+def test_a_look_up_without_an_answer_ends_in_503_in_time(control, make_receiver):
+    populate(control)
+    receiver = loaded(make_receiver(pipeline=pipeline(control, timeout="500ms")).start())
+    with control.fail("changes", hold=True), control.fail("tenant", hold=True):
+        assert post(receiver, "nosuch") == 503
+
+
+def test_what_no_sender_could_name_in_an_answer_says_nothing(control, served):
+    """A tenant of another account, an account that is not there: the answer is well-formed and about something else."""
+    with control.fail("changes", hold=True) as polls:
+        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+        for ordinal, body in enumerate(({"id": "late0", "active": True}, {"id": "late1", "account_id": "../a1", "active": True},
+                                        {"id": "LATE2", "account_id": "a1", "active": True})):
+            with control.fail("tenant", status=200, body=body):
+                assert post(served, f"late{ordinal}") == 503, body
 
 
 def test_an_accepted_key_stays_accepted_while_control_is_away(control, served):

@@ -281,12 +281,12 @@ static void test_a_flood_of_misses_does_not_push_out_what_is_good(void **state)
     (void)state;
 
     assert_true(bfr_facts_init(&facts));
-    bfr_fact_settle(&facts, bfr_facts_get(&facts, &good, 1), FACT_GOOD, 1);
+    bfr_fact_settle(&facts, bfr_facts_get(&facts, &good), FACT_GOOD, 1);
     for (int i = 0; i < 3 * FACTS_MAX; i++) {
         char id[16];
         snprintf(id, sizeof id, "x%d", i);
         struct fact_subject subject = about(FACT_TENANT, id, "", 0);
-        bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject, 1), FACT_GONE, 1);
+        bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject), FACT_GONE, 1);
     }
     assert_non_null(bfr_facts_find(&facts, &good));
     assert_int_equal(facts.rest_count, FACTS_MAX);
@@ -309,7 +309,7 @@ static void test_an_accepted_key_for_each_of_ten_thousand_tenants_is_kept(void *
             snprintf(id, sizeof id, "t%d", i);
             struct fact_subject subject = about(FACT_KEY, id, "", 7);
             assert_true(round == 0 || bfr_facts_find(&facts, &subject) != NULL);
-            bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject, 1), FACT_GOOD, 1);
+            bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject), FACT_GOOD, 1);
         }
     }
     assert_true(bfr_facts_bytes(&facts) < 16 << 20);
@@ -325,14 +325,14 @@ static void test_what_is_in_flight_is_never_forgotten(void **state)
     for (int i = 0; i < FACTS_MAX; i++) {
         struct fact_subject subject = about(FACT_KEY, "t", "", (uint8_t)i);
         subject.key[1] = (uint8_t)(i >> 8);
-        struct fact *fact = bfr_facts_get(&facts, &subject, 1);
+        struct fact *fact = bfr_facts_get(&facts, &subject);
         assert_non_null(fact);
         fact->in_flight = true;
     }
     struct fact_subject more = about(FACT_TENANT, "more", "", 0);
-    assert_null(bfr_facts_get(&facts, &more, 1));
+    assert_null(bfr_facts_get(&facts, &more));
     TAILQ_FIRST(&facts.rest)->in_flight = false;
-    assert_non_null(bfr_facts_get(&facts, &more, 1));
+    assert_non_null(bfr_facts_get(&facts, &more));
     bfr_facts_free(&facts);
 }
 
@@ -356,11 +356,11 @@ struct verdict_case {
     struct known known[3];
     uint32_t decision; // 0: must ask about `need` first
     uint32_t deny;
-    bool again; // because of a token that does not match
+    bool again; // at the sender's cost
     enum fact_kind need;
 };
 
-// The question is asked at 100 s; facts are about its tenant, its dataset, its key. First missed at 90 s.
+// The question is asked at 100 s; facts are about its tenant, its dataset, its key.
 static const struct verdict_case verdicts[] = {
     {"known and right", "acme", "web", 1, .decision = BFR_ALLOW},
     {"no token", "acme", "web", 0, .decision = BFR_DENY, .deny = BFR_DENY_TOKEN},
@@ -373,10 +373,18 @@ static const struct verdict_case verdicts[] = {
     {"absent for certain", "nosuch", "web", 0, .known = {{FACT_TENANT, FACT_GONE, 100 * S}}, .decision = BFR_DENY,
      .deny = BFR_DENY_TENANT_GONE},
     {"absent, by an old answer", "nosuch", "web", 1, .known = {{FACT_TENANT, FACT_GONE, 98 * S}}, .need = FACT_TENANT},
+    {"absent, by an answer to a question put just before: asked all the same, at its cost", "nosuch", "web", 1,
+     .known = {{FACT_TENANT, FACT_GONE, 100 * S - 1}}, .again = true, .need = FACT_TENANT},
+    {"a failure a moment ago is not repeated", "nosuch", "web", 1,
+     .known = {{FACT_TENANT, FACT_FAILED, 100 * S - S / 2}}, .decision = BFR_UNKNOWN},
+    {"a failure before that is", "nosuch", "web", 1, .known = {{FACT_TENANT, FACT_FAILED, 98 * S}},
+     .need = FACT_TENANT},
     {"absent, cannot be asked", "nosuch", "web", 1, .known = {{FACT_TENANT, FACT_FAILED, 100 * S}},
      .decision = BFR_UNKNOWN},
-    {"absent from lists got since", "nosuch", "web", 1, .directory_ns = 95 * S,
+    {"absent from lists asked for since", "nosuch", "web", 1, .directory_ns = 100 * S,
      .known = {{FACT_TENANT, FACT_FAILED, 100 * S}}, .decision = BFR_DENY, .deny = BFR_DENY_TENANT_GONE},
+    {"absent from lists asked for just before, cannot be asked", "nosuch", "web", 1, .directory_ns = 100 * S - 1,
+     .known = {{FACT_TENANT, FACT_FAILED, 100 * S}}, .decision = BFR_UNKNOWN},
     {"created meanwhile", "nosuch", "web", 9,
      .known = {{FACT_TENANT, FACT_GOOD, 99 * S}, {FACT_DATASET, FACT_GOOD, 99 * S}, {FACT_KEY, FACT_GOOD, 99 * S}},
      .decision = BFR_ALLOW},
@@ -413,6 +421,11 @@ static const struct verdict_case verdicts[] = {
     {"another tenant's token", "acme", "web", 2,
      .known = {{FACT_KEY, FACT_WRONG, 100 * S}, {FACT_TENANT, FACT_GOOD, 100 * S}}, .decision = BFR_DENY,
      .deny = BFR_DENY_FOREIGN},
+    {"a refused key, by an answer to a question put just before: at its cost", "acme", "web", 7,
+     .known = {{FACT_KEY, FACT_WRONG, 100 * S - 1}}, .again = true, .need = FACT_KEY},
+    {"another account's key, by an answer to a question put just before: at its cost", "acme", "web", 7,
+     .known = {{FACT_KEY, FACT_FOREIGN, 100 * S - 1}, {FACT_TENANT, FACT_GOOD, 100 * S}}, .again = true,
+     .need = FACT_KEY},
     {"a refused key, by an old answer", "acme", "web", 7, .known = {{FACT_KEY, FACT_WRONG, 98 * S}}, .need = FACT_KEY},
     {"the own token, whatever a look-up said of the tenant", "acme", "web", 1,
      .known = {{FACT_TENANT, FACT_GONE, 100 * S}}, .decision = BFR_ALLOW},
@@ -420,10 +433,14 @@ static const struct verdict_case verdicts[] = {
     {"a dataset inactive: asked first", "acme", "old", 1, .need = FACT_DATASET},
     {"a dataset absent for certain", "acme", "nosuch", 1, .known = {{FACT_DATASET, FACT_GONE, 100 * S}},
      .decision = BFR_DENY, .deny = BFR_DENY_DATASET_GONE},
+    {"a dataset absent, by an answer to a question put just before: at its cost", "acme", "nosuch", 1,
+     .known = {{FACT_DATASET, FACT_GONE, 100 * S - 1}}, .again = true, .need = FACT_DATASET},
     {"a dataset absent, cannot be asked", "acme", "nosuch", 1, .known = {{FACT_DATASET, FACT_FAILED, 100 * S}},
      .decision = BFR_UNKNOWN},
-    {"a dataset absent from a list got since", "acme", "nosuch", 1, .directory_ns = 95 * S,
+    {"a dataset absent from a list asked for since", "acme", "nosuch", 1, .directory_ns = 100 * S,
      .known = {{FACT_DATASET, FACT_FAILED, 100 * S}}, .decision = BFR_DENY, .deny = BFR_DENY_DATASET_GONE},
+    {"a dataset absent from a list asked for just before", "acme", "nosuch", 1, .directory_ns = 100 * S - 1,
+     .known = {{FACT_DATASET, FACT_FAILED, 100 * S}}, .decision = BFR_UNKNOWN},
 };
 
 static void add_facts(struct facts *facts, const struct verdict_case *one)
@@ -432,7 +449,7 @@ static void add_facts(struct facts *facts, const struct verdict_case *one)
         const struct known *known = &one->known[i];
         struct fact_subject subject = about(known->kind, one->tenant, known->kind == FACT_DATASET ? one->dataset : "",
                                             known->kind == FACT_KEY ? one->key : 0);
-        struct fact *fact = bfr_facts_get(facts, &subject, 90 * S);
+        struct fact *fact = bfr_facts_get(facts, &subject);
         assert_non_null(fact);
         bfr_fact_settle(facts, fact, known->state, known->asked_ns);
     }
@@ -477,8 +494,8 @@ static void test_verdicts_by_certainty(void **state)
 
 static void test_lists_older_than_max_stale_prove_nothing(void **state)
 {
-    struct judge_limits limits = {.now_ns = 100 * S, .max_stale_ns = 4 * S, .key_ns = 30 * S};
-    struct directory *directory = make_directory(95 * S);
+    struct judge_limits limits = {.now_ns = 105 * S, .max_stale_ns = 4 * S, .key_ns = 30 * S};
+    struct directory *directory = make_directory(100 * S);
     struct bfr_verdict verdict = {.size = sizeof verdict};
     struct fact_subject subject = about(FACT_TENANT, "nosuch", "", 0), need;
     struct judge_question question = {.tenant = "nosuch", .dataset = "d", .asked_ns = 100 * S};
@@ -487,10 +504,13 @@ static void test_lists_older_than_max_stale_prove_nothing(void **state)
     (void)state;
 
     assert_true(bfr_facts_init(&facts));
-    bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject, 90 * S), FACT_FAILED, 100 * S);
+    bfr_fact_settle(&facts, bfr_facts_get(&facts, &subject), FACT_FAILED, 100 * S);
     assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
     assert_int_equal(verdict.decision, BFR_UNKNOWN);
-    limits.max_stale_ns = 6 * S;
+    limits = (struct judge_limits){.now_ns = 100 * S, .max_stale_ns = 0, .key_ns = 30 * S}; // none at all
+    assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    assert_int_equal(verdict.decision, BFR_UNKNOWN);
+    limits = (struct judge_limits){.now_ns = 105 * S, .max_stale_ns = 6 * S, .key_ns = 30 * S};
     assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
     assert_int_equal(verdict.decision, BFR_DENY);
     directory->whole = false; // cut somewhere
