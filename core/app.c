@@ -29,9 +29,10 @@ struct app {
     struct bfr_settings_1 extension; // "settings/1"
     struct bfr_activity_1 activity;  // "activity/1"
     struct bfr_metrics_1 samples;    // "metrics/1"
-    struct bfr_flows *flows;         // NULL without services: nobody would read them
-    const char *start_failure;       // why the daemon could not start; NULL: it could
-    uint64_t payload_bytes;          // largest body that is taken
+    struct bfr_traffic *traffic;
+    struct bfr_flows *flows;   // NULL without services: nobody would read them
+    const char *start_failure; // why the daemon could not start; NULL: it could
+    uint64_t payload_bytes;    // largest body that is taken
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
     struct bfr_app_figures figures;
@@ -198,10 +199,15 @@ static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
 {
     if (app->assembly.service_count > 0 && (app->flows = bfr_flows_new()) == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
+    app->traffic =
+        bfr_traffic_new(app->metrics, app->settings->metrics.tenant_labels, app->settings->metrics.dataset_labels);
+    if (app->traffic == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     const struct bfr_pipeline_setup setup = {.settings = app->settings,
                                              .clock = &bfr_clock_system,
                                              .metrics = app->metrics,
                                              .flows = app->flows,
+                                             .traffic = app->traffic,
                                              .queues = app->assembly.queues,
                                              .queue_count = app->assembly.queue_count,
                                              .sinks = app->assembly.sinks,
@@ -268,7 +274,8 @@ static uint32_t open_ports(struct app *app, struct bfr_err *err)
                                         .clock = &bfr_clock_system,
                                         .metrics = app->metrics,
                                         .pipeline = app->pipeline,
-                                        .auth = app->auth};
+                                        .auth = app->auth,
+                                        .traffic = app->traffic};
     uint32_t status = bfr_http_admin_new(&admin, &app->admin, err);
     if (status == BFR_OK)
         status = bfr_http_server_new(&http, &app->http, err);
@@ -386,6 +393,7 @@ static void tear_down(struct app *app)
     bfr_pipeline_free(app->pipeline);
     bfr_mainloop_close(app->mainloop);
     bfr_assembly_clear(&app->assembly);
+    bfr_traffic_free(app->traffic);
     bfr_flows_free(app->flows);
     bfr_metrics_free(app->metrics);
 }

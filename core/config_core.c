@@ -244,6 +244,11 @@ static const struct bfr_option metrics_options[] = {
      .fallback = "200",
      .max = "100000",
      .help = "tenants with metrics of their own; the rest are counted as 'other'"},
+    {.name = "dataset_labels",
+     .type = BFR_OPTION_INTEGER,
+     .fallback = "500",
+     .max = "100000",
+     .help = "datasets, of all tenants together, with metrics of their own; the rest are counted as 'other'"},
 };
 
 // Of one tenant; `quotas.tenants` has the same keys (config_quotas.c).
@@ -394,4 +399,5 @@ void bfr_core_fill(const struct bfr_values *const *sections, struct bfr_settings
     out->dedup.window_ms = whole(sections[BFR_CORE_DEDUP], "window");
     out->dedup.max_entries = (uint32_t)whole(sections[BFR_CORE_DEDUP], "max_entries");
     out->metrics.tenant_labels = (uint32_t)whole(sections[BFR_CORE_METRICS], "tenant_labels");
+    out->metrics.dataset_labels = (uint32_t)whole(sections[BFR_CORE_METRICS], "dataset_labels");
 }

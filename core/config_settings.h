@@ -89,6 +89,7 @@ struct bfr_settings {
         size_t bind_count;
         uint16_t port; // 0: no port of its own
         uint32_t tenant_labels;
+        uint32_t dataset_labels;
     } metrics;
     const char *plugin_dir;
 };

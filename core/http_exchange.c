@@ -31,6 +31,8 @@ static void count_reply(struct bfr_http_connection *connection)
 {
     struct bfr_http_request *request = connection->request;
     struct bfr_figures *figures = &connection->loop->shared->figures;
+    uint64_t now = bfr_shared_now(connection->loop->shared);
+    bfr_figures_traffic(request, now);
     if (request->refusal != BFR_REFUSE_NONE) {
         bfr_figures_reply(figures, bfr_refusal_info(request->refusal)->status, request->refusal);
         log_refusal(request);
@@ -38,7 +40,7 @@ static void count_reply(struct bfr_http_connection *connection)
     }
     bfr_figures_reply(figures, 200, BFR_REFUSE_NONE);
     if (request->success == BFR_SUCCESS_ACCEPTED || request->success == BFR_SUCCESS_DUPLICATE)
-        bfr_figures_ack(figures, bfr_shared_now(connection->loop->shared) - request->body_ns);
+        bfr_figures_ack(figures, now - request->body_ns);
 }
 
 // The client cannot be in step with us any more, or must go: reply and end the connection.

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "http_shared.h"
+#include "http_request.h"
 
 static const char *const statuses[] = {"200", "400", "401", "403", "404", "405", "409",
                                        "410", "413", "415", "429", "431", "503"};
@@ -85,6 +85,42 @@ void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_re
             bfr_series_add(figures->requests[i].series, 1);
     if (refusal != BFR_REFUSE_NONE)
         bfr_series_add(figures->refused[refusal], 1);
+}
+
+static void note_auth_failure(const struct bfr_http_request *request)
+{
+    static const enum bfr_auth_failure failures[BFR_REFUSE_COUNT] = {
+        [BFR_REFUSE_TOKEN] = BFR_AUTH_FAILURE_TOKEN,
+        [BFR_REFUSE_FOREIGN] = BFR_AUTH_FAILURE_FOREIGN,
+        [BFR_REFUSE_TENANT_GONE] = BFR_AUTH_FAILURE_TENANT_GONE,
+        [BFR_REFUSE_DATASET_GONE] = BFR_AUTH_FAILURE_DATASET_GONE,
+        [BFR_REFUSE_AUTH_UNKNOWN] = BFR_AUTH_FAILURE_UNKNOWN,
+    };
+    enum bfr_auth_failure failure = failures[request->refusal];
+    if (failure != 0)
+        bfr_traffic_auth_failed(request->shared->setup.traffic, request->target.tenant, failure);
+}
+
+// The dataset of a test may be none of the tenant's.
+void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns)
+{
+    bool admitted = request->stage >= BFR_AT_BODY;
+    bool accepted = request->success == BFR_SUCCESS_ACCEPTED;
+    if (request->success == BFR_SUCCESS_HEALTH)
+        return;
+    note_auth_failure(request);
+    bfr_traffic_answered(request->shared->setup.traffic,
+                         &(struct bfr_traffic_request){
+                             .tenant = request->target.tenant,
+                             .dataset = request->test ? "" : request->target.dataset,
+                             .authorised = admitted,
+                             .success = request->refusal == BFR_REFUSE_NONE,
+                             .bytes_received = admitted ? request->body.source_bytes : 0,
+                             .lines_received = request->meta.line_count,
+                             .bytes_processed = accepted ? request->body.stored_bytes : 0,
+                             .lines_processed = accepted ? request->meta.line_count : 0,
+                             .duration_ns = now_ns - request->begun_ns,
+                         });
 }
 
 void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason)

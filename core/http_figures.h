@@ -12,6 +12,7 @@
 
 #define BFR_FIGURES_CODES 16
 
+struct bfr_http_request;
 struct bfr_http_shared;
 
 // Why we ended a connection.
@@ -45,8 +46,10 @@ struct bfr_figures {
 bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared);
 
 void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_refusal refusal); // [loop]
-void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason);                     // [loop]
-void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);                        // [loop]
+// The same request, for its tenant and dataset. [loop]
+void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns);
+void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason); // [loop]
+void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);    // [loop]
 // How long the auth stage held the loop with one question. [loop]
 void bfr_figures_asked(struct bfr_http_shared *shared, uint64_t duration_ns);
 

@@ -19,6 +19,7 @@ struct bfr_http_setup {
     struct bfr_metrics *metrics;
     struct bfr_pipeline *pipeline;
     struct bfr_auth *auth;
+    struct bfr_traffic *traffic; // NULL: not kept; outlives the server
 };
 
 // Bind every address. A port in use is found here, also one that another process shares with SO_REUSEPORT. [main]

@@ -13,8 +13,8 @@
 #include "metrics_registry.h"
 
 // From a commit in RAM to the longest a sender waits.
-static const double second_bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                       0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
+const double bfr_second_bounds[BFR_SECOND_BOUNDS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                     0.25,   0.5,   1,      2.5,   5,    10,    30,   60};
 static const double count_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
 
 static bool ends_with(const char *text, const char *end)
@@ -141,9 +141,8 @@ static void free_metric(struct bfr_metric *metric)
 static void choose_bounds(struct bfr_metric *metric)
 {
     bool seconds = ends_with(metric->name, "_seconds");
-    metric->bounds = seconds ? second_bounds : count_bounds;
-    metric->bound_count =
-        seconds ? sizeof second_bounds / sizeof second_bounds[0] : sizeof count_bounds / sizeof count_bounds[0];
+    metric->bounds = seconds ? bfr_second_bounds : count_bounds;
+    metric->bound_count = seconds ? BFR_SECOND_BOUNDS : sizeof count_bounds / sizeof count_bounds[0];
 }
 
 static struct bfr_metric *make_metric(struct bfr_metrics *metrics, uint32_t type, const char *name, const char *help,

@@ -4,6 +4,7 @@
 #ifndef BFR_CORE_METRICS_H
 #define BFR_CORE_METRICS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,15 @@ void bfr_series_add(struct bfr_series *series, double value);     // counter, ga
 void bfr_series_set(struct bfr_series *series, double value);     // gauge
 void bfr_series_observe(struct bfr_series *series, double value); // histogram
 
+// A histogram of seconds, with the buckets that registered ones have, for a table that keeps many. Zero is empty. [any]
+#define BFR_SECOND_BOUNDS 16
+struct bfr_timing {
+    _Atomic uint64_t in_bucket[BFR_SECOND_BOUNDS + 1]; // not cumulative
+    _Atomic uint64_t sum_ns;
+};
+void bfr_timing_note(struct bfr_timing *timing, uint64_t duration_ns);
+uint64_t bfr_timing_count(const struct bfr_timing *timing);
+
 // A collector writes families of its own at each scrape, in registration order, after the registered metrics.
 struct bfr_metrics_writer;
 void bfr_metrics_collect(struct bfr_metrics *metrics, void (*fn)(void *arg, struct bfr_metrics_writer *writer),
@@ -38,6 +48,8 @@ void bfr_metrics_write_family(struct bfr_metrics_writer *writer, uint32_t type, 
 // `labels`: key, value, ..., NULL; or NULL. Values are escaped here.
 void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name, const char *const *labels,
                              double value);
+void bfr_metrics_write_timing(struct bfr_metrics_writer *writer, const char *name, const char *const *labels,
+                              const struct bfr_timing *timing);
 
 // The whole page; free() it. NULL when memory is short. [any]
 char *bfr_metrics_render(struct bfr_metrics *metrics, size_t *out_size);

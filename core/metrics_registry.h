@@ -11,6 +11,9 @@
 
 #define METRIC_CHAINS 64 // of series, per metric
 
+// Upper bounds of the buckets of every histogram of seconds; the last bucket, +Inf, is not among them.
+extern const double bfr_second_bounds[BFR_SECOND_BOUNDS];
+
 struct bfr_series {
     struct bfr_series *next;  // in the order in which they were made
     struct bfr_series *chain; // same hash

@@ -8,7 +8,8 @@
 
 #include "metrics_registry.h"
 
-#define NAME_SIZE 256 // of a histogram's part; names are shorter
+#define NAME_SIZE  256 // of a histogram's part; names are shorter
+#define LABELS_MAX 16  // of a histogram
 
 void bfr_metrics_write_family(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help)
 {
@@ -21,28 +22,31 @@ void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name
     writer->value(writer, name, labels, value);
 }
 
-// The count is the sum of the buckets as they were just read, so that what is written agrees with itself while others observe.
-// `labels` has room for one more pair.
-static void write_histogram(struct bfr_metrics_writer *writer, const struct bfr_series *series, const char **labels)
+// The count is the sum of the buckets as they were just read, so that what is written agrees with itself while others
+// observe. Labels beyond LABELS_MAX are not written; nothing has so many.
+void bfr_metrics_write_histogram(struct bfr_metrics_writer *writer, const struct metrics_histogram *histogram)
 {
-    const struct bfr_metric *metric = series->metric;
-    const char **bound = &labels[2 * metric->label_count];
+    const char *labels[2 * LABELS_MAX + 3];
     char name[NAME_SIZE], text[METRICS_NUMBER_SIZE];
     uint64_t count = 0;
+    size_t size = 0;
 
-    snprintf(name, sizeof name, "%s_bucket", metric->name);
+    for (; size < 2 * LABELS_MAX && histogram->labels != NULL && histogram->labels[size] != NULL; size++)
+        labels[size] = histogram->labels[size];
+    const char **bound = &labels[size];
+    snprintf(name, sizeof name, "%s_bucket", histogram->name);
     bound[0] = "le";
     bound[1] = text;
     bound[2] = NULL;
-    for (size_t i = 0; i <= metric->bound_count; i++) {
-        count += atomic_load_explicit(&series->in_bucket[i], memory_order_relaxed);
-        bfr_metrics_number(i < metric->bound_count ? metric->bounds[i] : (double)INFINITY, text);
+    for (size_t i = 0; i <= histogram->bound_count; i++) {
+        count += atomic_load_explicit(&histogram->in_bucket[i], memory_order_relaxed);
+        bfr_metrics_number(i < histogram->bound_count ? histogram->bounds[i] : (double)INFINITY, text);
         writer->value(writer, name, labels, (double)count);
     }
     bound[0] = NULL;
-    snprintf(name, sizeof name, "%s_sum", metric->name);
-    writer->value(writer, name, labels, bfr_series_value(series));
-    snprintf(name, sizeof name, "%s_count", metric->name);
+    snprintf(name, sizeof name, "%s_sum", histogram->name);
+    writer->value(writer, name, labels, histogram->sum);
+    snprintf(name, sizeof name, "%s_count", histogram->name);
     writer->value(writer, name, labels, (double)count);
 }
 
@@ -50,7 +54,7 @@ static void write_metric(struct bfr_metrics_writer *writer, const struct bfr_met
 {
     if (metric->first == NULL) // labels, but nothing counted yet
         return;
-    const char **labels = (const char **)calloc(2 * metric->label_count + 3, sizeof *labels);
+    const char **labels = (const char **)calloc(2 * metric->label_count + 1, sizeof *labels);
     if (labels == NULL)
         return; // the others may be luckier
     writer->family(writer, metric->type, metric->name, metric->help);
@@ -60,7 +64,12 @@ static void write_metric(struct bfr_metrics_writer *writer, const struct bfr_met
             labels[2 * i + 1] = series->label_values[i];
         }
         if (metric->type == BFR_METRIC_HISTOGRAM)
-            write_histogram(writer, series, labels);
+            bfr_metrics_write_histogram(writer, &(struct metrics_histogram){.name = metric->name,
+                                                                            .labels = labels,
+                                                                            .bounds = metric->bounds,
+                                                                            .bound_count = metric->bound_count,
+                                                                            .in_bucket = series->in_bucket,
+                                                                            .sum = bfr_series_value(series)});
         else
             writer->value(writer, metric->name, labels, bfr_series_value(series));
     }

@@ -4,6 +4,7 @@
 #ifndef BFR_CORE_METRICS_WRITER_H
 #define BFR_CORE_METRICS_WRITER_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "metrics.h"
@@ -14,6 +15,17 @@ struct bfr_metrics_writer {
     void (*value)(struct bfr_metrics_writer *writer, const char *name, const char *const *labels, double value);
     FILE *out; // in memory; a failure shows when it is closed
 };
+
+// One series of a histogram. `in_bucket` has one more than there are bounds.
+struct metrics_histogram {
+    const char *name;          // of the family
+    const char *const *labels; // key, value, ..., NULL; or NULL
+    const double *bounds;
+    size_t bound_count;
+    const _Atomic uint64_t *in_bucket;
+    double sum;
+};
+void bfr_metrics_write_histogram(struct bfr_metrics_writer *writer, const struct metrics_histogram *histogram);
 
 // Everything that is registered, then what the collectors write. Holds the registry's lock for the first part. [any]
 void bfr_metrics_walk(struct bfr_metrics *metrics, struct bfr_metrics_writer *writer);

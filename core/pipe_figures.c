@@ -48,7 +48,8 @@ void bfr_pipe_figures_init(struct bfr_pipe_figures *figures, struct bfr_metrics 
     }
 }
 
-void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics *metrics, const char *sink)
+void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics *metrics, struct bfr_traffic *traffic,
+                           const char *sink)
 {
     static const char *const attempt_labels[] = {"sink", "outcome", NULL};
     static const char *const sink_label[] = {"sink", NULL};
@@ -57,6 +58,7 @@ void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics 
     struct bfr_metric *duration = bfr_metrics_register(metrics, BFR_METRIC_HISTOGRAM, PREFIX "sink_duration_seconds",
                                                        "From handing a batch to a sink to its outcome.", sink_label);
     const char *const sink_value[] = {sink, NULL};
+    figures->traffic = traffic;
     figures->duration = series(duration, sink_value);
     for (size_t i = 0; i < BFR_ATTEMPT_OUTCOMES; i++) {
         const char *const values[] = {sink, outcome_names[i], NULL};
@@ -69,6 +71,7 @@ void bfr_sink_figures_note(const struct bfr_sink_figures *figures, const struct 
     uint64_t took_ns = now_ns > slot->put_ns ? now_ns - slot->put_ns : 0;
     bfr_series_add(figures->attempts[outcome_index(slot)], 1);
     bfr_series_observe(figures->duration, (double)took_ns / (double)BFR_NS_PER_S);
+    bfr_traffic_uploaded(figures->traffic, slot, took_ns);
 }
 
 // --- the ledger, at scrape
@@ -101,11 +104,14 @@ static const struct {
     {PREFIX "buried_bytes", "Bytes of dead letters.", BFR_METRIC_GAUGE, offsetof(struct bfr_ledger_row, buried_bytes)},
 };
 
-// A copy of the rows that get a label of their own; the rest is summed under "other". Rows keep their order for the
-// life of the process, so a tenant never moves from one label to another.
+#define OTHER "other"
+
+// A copy of the rows that get a label of their own; the rest is summed under OTHER, as is a tenant that is called so. Rows
+// keep their order for the life of the process, so a tenant never moves from one label to another.
 struct rows {
     struct bfr_ledger_row *list;
     size_t count, labels_max;
+    struct bfr_ledger_row rest; // without a tenant as long as there is nothing in it
     bool short_of_memory;
 };
 
@@ -121,24 +127,26 @@ static void row_add(struct bfr_ledger_row *sum, const struct bfr_ledger_row *row
     }
 }
 
+static bool rows_append(struct rows *rows, const struct bfr_ledger_row *row)
+{
+    struct bfr_ledger_row *list = realloc(rows->list, (rows->count + 1) * sizeof *list);
+    rows->short_of_memory |= list == NULL;
+    if (list == NULL)
+        return false;
+    rows->list = list;
+    list[rows->count++] = *row;
+    return true;
+}
+
 static bool rows_gather(void *arg, const struct bfr_ledger_row *row)
 {
     struct rows *rows = arg;
     if (row->tenant == NULL)
         return true; // the total: what the labels sum up to
-    if (rows->count > rows->labels_max) {
-        row_add(&rows->list[rows->count - 1], row);
-        return true;
-    }
-    struct bfr_ledger_row *list = realloc(rows->list, (rows->count + 1) * sizeof *list);
-    if (list == NULL) {
-        rows->short_of_memory = true;
-        return false;
-    }
-    rows->list = list;
-    list[rows->count] = *row;
-    if (rows->count++ == rows->labels_max)
-        list[rows->labels_max].tenant = "other";
+    if (rows->count < rows->labels_max && strcmp(row->tenant, OTHER) != 0)
+        return rows_append(rows, row);
+    row_add(&rows->rest, row);
+    rows->rest.tenant = OTHER;
     return true;
 }
 
@@ -254,7 +262,7 @@ void bfr_pipe_figures_collect(void *arg, struct bfr_metrics_writer *writer)
     struct bfr_pipeline *pipeline = arg;
     struct rows rows = {.labels_max = pipeline->settings.metrics.tenant_labels};
     bfr_ledger_visit(pipeline->ledger, rows_gather, &rows);
-    if (!rows.short_of_memory) {
+    if (!rows.short_of_memory && (rows.rest.tenant == NULL || rows_append(&rows, &rows.rest))) {
         write_ledger(writer, &rows);
         write_unaccounted(writer, &rows);
     }

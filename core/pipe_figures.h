@@ -7,6 +7,7 @@
 
 #include "metrics.h"
 #include "pipe_delivery.h"
+#include "pipe_traffic.h"
 
 #define BFR_REASON_COUNT     (BFR_REASON_EXPIRED + 1)
 #define BFR_ATTEMPT_OUTCOMES 5 // stored, retry, outage, reject, fatal
@@ -15,6 +16,7 @@
 struct bfr_sink_figures {
     struct bfr_series *attempts[BFR_ATTEMPT_OUTCOMES];
     struct bfr_series *duration;
+    struct bfr_traffic *traffic; // may be NULL
 };
 
 // Of the pipeline.
@@ -24,7 +26,8 @@ struct bfr_pipe_figures {
 };
 
 void bfr_pipe_figures_init(struct bfr_pipe_figures *figures, struct bfr_metrics *metrics);
-void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics *metrics, const char *sink);
+void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics *metrics, struct bfr_traffic *traffic,
+                           const char *sink);
 // One delivery to the sink has ended. [any]
 void bfr_sink_figures_note(const struct bfr_sink_figures *figures, const struct bfr_slot *slot, uint64_t now_ns);
 

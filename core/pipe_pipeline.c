@@ -163,7 +163,7 @@ static void ports_fill(struct bfr_pipeline *pipeline, const struct bfr_pipeline_
         port->inlet_last = &port->inlet_first;
         port->stage = i < setup->queue_count ? setup->queues[i] : setup->sinks[i - setup->queue_count];
         if (i >= setup->queue_count) {
-            bfr_sink_figures_init(&port->figures, pipeline->metrics, bfr_stage_name(port->stage));
+            bfr_sink_figures_init(&port->figures, pipeline->metrics, setup->traffic, bfr_stage_name(port->stage));
             port->window = sink_window(port->stage);
             continue;
         }

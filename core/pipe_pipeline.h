@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "pipe_flows.h"
 #include "pipe_intake.h"
+#include "pipe_traffic.h"
 #include "plugin_stage.h"
 
 struct bfr_pipeline_setup {
@@ -19,7 +20,8 @@ struct bfr_pipeline_setup {
     size_t queue_count;
     struct bfr_stage *const *sinks; // created; at least one
     size_t sink_count;
-    bool pumps; // false: no threads; tests call bfr_pipeline_step
+    bool pumps;                  // false: no threads; tests call bfr_pipeline_step
+    struct bfr_traffic *traffic; // NULL: not kept; outlives the pipeline
 };
 
 // Checks the shape (section 6 of the design: ack: memory needs a queue, ack: disk a STABLE one), hooks the stages, tells

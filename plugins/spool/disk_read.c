@@ -46,6 +46,7 @@ static enum disk_read make_batch(struct disk_queue *queue, const struct record_h
 
     if (!bfr_record_envelope_decode(bytes + RECORD_HEADER_BYTES, header, &batch, consumers, &consumer_count, texts))
         return DISK_READ_DAMAGED;
+    batch.flags |= BFR_BATCH_READ_BACK;
     if (with_body && header->body_bytes > 0) {
         batch.spans = &span;
         batch.span_count = 1;

@@ -145,7 +145,7 @@ static void put_consumers(struct writer *writer, const char *const *names, uint3
 static void put_envelope(struct writer *writer, const struct bfr_batch *batch, const char *const *consumers,
                          uint32_t consumer_count)
 {
-    const uint32_t flags = htole32(batch->flags);
+    const uint32_t flags = htole32(batch->flags & ~BFR_BATCH_READ_BACK); // of a copy, not of the batch
     put_text(writer, TAG_ACCOUNT, batch->account);
     put_text(writer, TAG_TENANT, batch->tenant);
     put_text(writer, TAG_DATASET, batch->dataset);

@@ -54,6 +54,7 @@ static void test_defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(settings->dedup.window_ms, 3600000);
     assert_int_equal(settings->dedup.max_entries, 200000);
     assert_int_equal(settings->metrics.tenant_labels, 200);
+    assert_int_equal(settings->metrics.dataset_labels, 500);
     assert_int_equal(settings->plugin_dir[0], '/');
     fake_free(&run);
 }

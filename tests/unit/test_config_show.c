@@ -178,6 +178,7 @@ static void test_the_schema_names_every_key(void **state)
         {"dedup", "window"},
         {"dedup", "max_entries"},
         {"metrics", "tenant_labels"},
+        {"metrics", "dataset_labels"},
     };
     json_t *schema = load_schema();
     assert_string_equal(json_string_value(DIG(schema, "$schema")), "https://json-schema.org/draft/2020-12/schema");

@@ -251,7 +251,12 @@ static void test_a_port_in_use_is_found_at_once(void **state)
     struct edge *f = *state;
     struct bfr_settings settings = f->settings;
     settings.webhook.port = f->port;
-    struct bfr_http_setup setup = {&settings, 1000, &bfr_clock_system, f->metrics, &f->pipeline, &f->auth};
+    struct bfr_http_setup setup = {.settings = &settings,
+                                   .max_payload_bytes = 1000,
+                                   .clock = &bfr_clock_system,
+                                   .metrics = f->metrics,
+                                   .pipeline = &f->pipeline,
+                                   .auth = &f->auth};
     struct bfr_err err = {.size = sizeof err};
     struct bfr_http_server *second = NULL;
     assert_int_equal(bfr_http_server_new(&setup, &second, &err), BFR_EFAIL);

@@ -29,6 +29,8 @@ struct bfr_span {
 /* Flags of a batch. */
 #define BFR_BATCH_COMPRESSED_HERE UINT32_C(1) /* the sender's plain body was stored as one gzip member */
 #define BFR_BATCH_NAME_GENERATED  UINT32_C(2) /* the sender gave no filename */
+#define BFR_BATCH_READ_BACK                                                                                            \
+    UINT32_C(4) /* this copy was read back from where its queue keeps it; not part of the batch */
 
 /*
  * All strings are UTF-8, NUL-terminated, never NULL (empty when unknown) and live as long as the batch.
