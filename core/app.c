@@ -12,6 +12,10 @@
 #include "app_assembly.h"
 #include "app_figures.h"
 #include "app_mainloop.h"
+#include "app_notify.h"
+#include "app_payload.h"
+#include "app_pulse.h"
+#include "app_reload.h"
 #include "bug.h"
 #include "http_activation.h"
 #include "http_admin.h"
@@ -32,13 +36,16 @@ struct app {
     struct bfr_traffic *traffic;
     struct bfr_flows *flows;   // NULL without services: nobody would read them
     const char *start_failure; // why the daemon could not start; NULL: it could
-    uint64_t payload_bytes;    // largest body that is taken
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
     struct bfr_app_figures figures;
     struct bfr_stage_env env;
     struct bfr_assembly assembly;
-    const struct bfr_settings *settings;
+    struct bfr_in_force *in_force; // owns the configuration
+    const struct bfr_config_flags *flags;
+    struct bfr_notify *notify; // NULL: nobody listens
+    struct bfr_pulse *pulse;
+    struct bfr_reloader *reloader;
     struct bfr_pipeline *pipeline;
     struct bfr_auth *auth;
     struct bfr_http_server *http;
@@ -47,7 +54,6 @@ struct app {
     size_t services_run;
     bool auth_runs;
     bool ports_open;
-    bool stopping;
 };
 
 static void visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const struct bfr_stage_status *status),
@@ -96,6 +102,13 @@ static void status_stages(const struct bfr_host *host, bool (*visit)(void *arg, 
     visit_stages(app_of(host), visit, arg);
 }
 
+static uint16_t configured_api_port(const struct app *app)
+{
+    uint16_t port = bfr_config_settings(bfr_in_force_enter(app->in_force))->server.api_port;
+    bfr_in_force_leave(app->in_force);
+    return port;
+}
+
 // What is configured, but for what has turned out otherwise: the limit of a body, ports that were left to the system, the
 // version that runs.
 static uint32_t settings_text(const struct bfr_host *host, const char *key, char *out, size_t room)
@@ -106,19 +119,23 @@ static uint32_t settings_text(const struct bfr_host *host, const char *key, char
     if (strcmp(key, "app.version") == 0) {
         text = BFR_VERSION;
     } else if (app->ports_open && strcmp(key, "webhook.max_payload_size") == 0) {
-        number = bfr_num((int64_t)app->payload_bytes);
+        number = bfr_num((int64_t)bfr_in_force_payload(app->in_force));
         text = number.text;
     } else if (app->ports_open && strcmp(key, "webhook.port") == 0) {
         number = bfr_num(bfr_http_server_port(app->http));
         text = number.text;
     } else if (strcmp(key, "server.api_port") == 0) {
-        number = bfr_num(app->ports_open ? bfr_http_admin_port(app->admin) : app->settings->server.api_port);
+        number = bfr_num(app->ports_open ? bfr_http_admin_port(app->admin) : configured_api_port(app));
         text = number.text;
     }
-    if (text == NULL)
-        return bfr_config_older_text(app->assembly.config, key, out, room);
-    snprintf(out, room, "%s", text);
-    return BFR_OK;
+    uint32_t status = BFR_OK;
+    if (text != NULL) {
+        snprintf(out, room, "%s", text);
+    } else {
+        status = bfr_config_older_text(bfr_in_force_enter(app->in_force), key, out, room);
+        bfr_in_force_leave(app->in_force);
+    }
+    return status;
 }
 
 static uint64_t activity_flows(const struct bfr_host *host, uint64_t since,
@@ -157,6 +174,32 @@ static void set_limits(void)
     umask(027);
 }
 
+static uint32_t put_in_force(struct app *app)
+{
+    struct bfr_config *config = app->assembly.config;
+    const struct bfr_settings *settings = bfr_config_settings(config);
+    bfr_log_configure(settings->logging.level, settings->logging.format);
+    app->in_force = bfr_in_force_new(config);
+    if (app->in_force == NULL)
+        return BFR_ENOMEM;
+    app->assembly.config = NULL;
+    app->reloader = bfr_reloader_new(&(struct bfr_reloader_setup){.flags = app->flags,
+                                                                  .assembly = &app->assembly,
+                                                                  .in_force = app->in_force,
+                                                                  .mainloop = app->mainloop,
+                                                                  .figures = &app->figures,
+                                                                  .notify = app->notify});
+    return app->reloader == NULL ? BFR_ENOMEM : BFR_OK;
+}
+
+// Those in force. The main thread alone replaces them, so here they are as they were until the next reload. [main]
+static const struct bfr_settings *settings_of(const struct app *app)
+{
+    const struct bfr_settings *settings = bfr_config_settings(bfr_in_force_enter(app->in_force));
+    bfr_in_force_leave(app->in_force);
+    return settings;
+}
+
 static uint32_t build(struct app *app, const char *config_path, const struct bfr_config_flags *flags)
 {
     app->status = (struct bfr_status_1){sizeof app->status, status_ledger, status_stages};
@@ -182,11 +225,11 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
     if (diag == NULL)
         return BFR_ENOMEM;
     uint32_t status = bfr_assembly_build(&app->assembly, config_path, flags, &app->env, diag);
+    app->flags = flags;
     if (status == BFR_OK && bfr_config_refuse_masks(app->assembly.config, diag) > 0)
         status = BFR_EINVAL;
     if (status == BFR_OK) {
-        app->settings = bfr_config_settings(app->assembly.config);
-        bfr_log_configure(app->settings->logging.level, app->settings->logging.format);
+        status = put_in_force(app);
         bfr_diag_log(diag);
     } else {
         bfr_diag_print(diag, stderr);
@@ -199,11 +242,11 @@ static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
 {
     if (app->assembly.service_count > 0 && (app->flows = bfr_flows_new()) == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
-    app->traffic =
-        bfr_traffic_new(app->metrics, app->settings->metrics.tenant_labels, app->settings->metrics.dataset_labels);
+    const struct bfr_settings *settings = settings_of(app);
+    app->traffic = bfr_traffic_new(app->metrics, settings->metrics.tenant_labels, settings->metrics.dataset_labels);
     if (app->traffic == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
-    const struct bfr_pipeline_setup setup = {.settings = app->settings,
+    const struct bfr_pipeline_setup setup = {.settings = settings,
                                              .clock = &bfr_clock_system,
                                              .metrics = app->metrics,
                                              .flows = app->flows,
@@ -232,45 +275,23 @@ static uint32_t start_auth(struct app *app, struct bfr_err *err)
     return status;
 }
 
-// The largest body that every stage can take: half of the memory budget, and a quarter of any bounded queue.
-static uint64_t largest_payload(const struct app *app)
-{
-    uint64_t limit = app->settings->memory.budget / 2;
-    for (size_t i = 0; i < app->assembly.queue_count; i++) {
-        struct bfr_stage *queue = app->assembly.queues[i];
-        struct bfr_queue_stats stats = {.size = sizeof stats};
-        bfr_stage_queue(queue)->stats(bfr_stage_self(queue), &stats);
-        if (stats.limit_bytes > 0 && stats.limit_bytes / 4 < limit)
-            limit = stats.limit_bytes / 4;
-    }
-    return limit;
-}
-
-static uint64_t effective_payload(const struct app *app)
-{
-    uint64_t possible = largest_payload(app);
-    uint64_t wanted = app->settings->webhook.max_payload_size;
-    if (wanted == 0 || wanted <= possible)
-        return wanted == 0 ? possible : wanted;
-    bfr_say(BFR_LOG_WARN, "webhook", "bodies are limited by memory.budget and the queues, not by max_payload_size",
-            "limit_bytes", bfr_num((int64_t)possible).text, NULL);
-    return possible;
-}
-
 static uint32_t open_ports(struct app *app, struct bfr_err *err)
 {
-    app->payload_bytes = effective_payload(app);
-    const struct bfr_admin_setup admin = {.settings = app->settings,
+    const struct bfr_settings *settings = settings_of(app);
+    uint64_t payload_bytes = bfr_payload_limit(settings, &app->assembly);
+    bfr_in_force_set_payload(app->in_force, payload_bytes);
+    const struct bfr_admin_setup admin = {.settings = settings,
                                           .metrics = app->metrics,
                                           .pipeline = app->pipeline,
                                           .stages = visit_stages,
                                           .stages_arg = app,
                                           .version = BFR_VERSION,
                                           .auth = app->auth,
-                                          .config = app->assembly.config,
-                                          .max_payload_bytes = app->payload_bytes};
-    const struct bfr_http_setup http = {.settings = app->settings,
-                                        .max_payload_bytes = app->payload_bytes,
+                                          .in_force = app->in_force,
+                                          .reload = bfr_reloader_wait,
+                                          .reload_arg = app->reloader};
+    const struct bfr_http_setup http = {.settings = settings,
+                                        .max_payload_bytes = payload_bytes,
                                         .clock = &bfr_clock_system,
                                         .metrics = app->metrics,
                                         .pipeline = app->pipeline,
@@ -312,14 +333,28 @@ static void announce_port(const char *name, const char *message, const char *con
 
 static void announce_ports(const struct app *app)
 {
-    announce_port("webhook", "webhook listening", app->settings->webhook.bind, app->settings->webhook.bind_count,
+    const struct bfr_settings *settings = settings_of(app);
+    announce_port("webhook", "webhook listening", settings->webhook.bind, settings->webhook.bind_count,
                   bfr_http_server_port(app->http));
-    announce_port("api", "api listening", app->settings->server.bind, app->settings->server.bind_count,
+    announce_port("api", "api listening", settings->server.bind, settings->server.bind_count,
                   bfr_http_admin_port(app->admin));
     if (bfr_http_admin_metrics_port(app->admin) > 0)
         bfr_say(BFR_LOG_INFO, "api", "metrics listening", "port", bfr_num(bfr_http_admin_metrics_port(app->admin)).text,
                 NULL);
     bfr_say(BFR_LOG_INFO, "main", "started", "version", BFR_VERSION, NULL);
+}
+
+static uint32_t start_pulse(struct app *app, struct bfr_err *err)
+{
+    const struct bfr_pulse_setup setup = {.notify = app->notify,
+                                          .in_force = app->in_force,
+                                          .pipeline = app->pipeline,
+                                          .http = app->http,
+                                          .admin = app->admin,
+                                          .stages = visit_stages,
+                                          .stages_arg = app};
+    bfr_notify_ready(app->notify); // a watchdog is due from then on
+    return bfr_pulse_start(&setup, &app->pulse, err);
 }
 
 static uint32_t start(struct app *app, struct bfr_err *err)
@@ -331,6 +366,8 @@ static uint32_t start(struct app *app, struct bfr_err *err)
         status = open_ports(app, err);
     if (status == BFR_OK)
         status = start_services(app, err);
+    if (status == BFR_OK)
+        status = start_pulse(app, err);
     if (status == BFR_OK)
         announce_ports(app);
     return status;
@@ -367,6 +404,8 @@ static void stop_services(struct app *app)
 static uint64_t stop(struct app *app, uint64_t deadline_ns)
 {
     uint64_t lost = 0;
+    bfr_reloader_close(app->reloader);
+    bfr_pulse_stopping(app->pulse);
     drain_services(app, deadline_ns);
     if (app->http != NULL) {
         bfr_http_server_close(app->http);
@@ -387,13 +426,16 @@ static uint64_t stop(struct app *app, uint64_t deadline_ns)
 
 static void tear_down(struct app *app)
 {
+    bfr_pulse_free(app->pulse);
     bfr_http_server_free(app->http);
     bfr_http_admin_free(app->admin);
     bfr_auth_free(app->auth);
     bfr_pipeline_free(app->pipeline);
     bfr_mainloop_close(app->mainloop);
+    bfr_reloader_free(app->reloader);
     bfr_assembly_clear(&app->assembly);
     bfr_traffic_free(app->traffic);
+    bfr_in_force_free(app->in_force);
     bfr_flows_free(app->flows);
     bfr_metrics_free(app->metrics);
 }
@@ -402,58 +444,15 @@ static void tear_down(struct app *app)
 static uint64_t leave(struct app *app)
 {
     uint64_t asked_at = bfr_mainloop_stopped_at(app->mainloop);
-    bfr_say(BFR_LOG_INFO, "main", "stopping", "delay_ms", bfr_num((int64_t)app->settings->shutdown_delay_ms).text,
-            NULL);
+    uint64_t delay_ms = settings_of(app)->shutdown_delay_ms;
+    bfr_reloader_close(app->reloader);
+    bfr_notify_stopping(app->notify);
+    bfr_pulse_stopping(app->pulse);
+    bfr_say(BFR_LOG_INFO, "main", "stopping", "delay_ms", bfr_num((int64_t)delay_ms).text, NULL);
     bfr_http_admin_unready(app->admin, "draining");
     bfr_http_server_shed(app->http);
-    bfr_mainloop_pause(app->mainloop, asked_at + app->settings->shutdown_delay_ms * BFR_NS_PER_MS);
+    bfr_mainloop_pause(app->mainloop, asked_at + delay_ms * BFR_NS_PER_MS);
     return stop(app, asked_at + STOP_LIMIT_NS - STOP_RESERVE_NS);
-}
-
-// Which stages SIGHUP reaches: those that read files of their own (a tenants file) read them again. A bad file changes
-// nothing. The configuration itself is read at start alone.
-static void reload_stage(struct bfr_stage *stage)
-{
-    struct bfr_err err = {.size = sizeof err};
-    if (bfr_stage_reload(stage, &err) != BFR_OK)
-        bfr_say(BFR_LOG_ERROR, bfr_stage_name(stage), "reload failed, going on as before", "error", err.text, NULL);
-}
-
-static void reload_stages(struct bfr_stage *const *stages, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        reload_stage(stages[i]);
-}
-
-static void report_reload(uint32_t status, const struct bfr_err *err)
-{
-    if (status != BFR_OK)
-        bfr_say(BFR_LOG_ERROR, "tls",
-                "certificate not exchanged, going on with the old one; mend the file and send "
-                "SIGHUP again",
-                "error", err->text, NULL);
-}
-
-static void reload_certificates(struct app *app)
-{
-    struct bfr_err err = {.size = sizeof err};
-    report_reload(bfr_http_server_reload(app->http, &err), &err);
-    report_reload(bfr_http_admin_reload(app->admin, &err), &err);
-}
-
-static void reload(void *arg)
-{
-    struct app *app = arg;
-    if (app->stopping)
-        return;
-    reload_certificates(app);
-    if (app->assembly.auth != NULL)
-        reload_stage(app->assembly.auth);
-    reload_stages(app->assembly.queues, app->assembly.queue_count);
-    reload_stages(app->assembly.sinks, app->assembly.sink_count);
-    reload_stages(app->assembly.services, app->assembly.service_count);
-    bfr_say(BFR_LOG_INFO, "main", "files of the stages read again; changes of the configuration itself need a restart",
-            NULL);
 }
 
 // The services come last, so none runs yet that could tell anybody of the failure: they are started for that alone.
@@ -477,9 +476,9 @@ static int serve(struct app *app)
         app->start_failure = NULL; // the services have stopped, and `err` ends here
         return BFR_EXIT_FAILURE;
     }
-    bfr_mainloop_on_hangup(app->mainloop, reload, app);
+    bfr_reloader_open(app->reloader, &(struct bfr_reload_parts){app->traffic, app->pipeline, app->http, app->admin});
+    bfr_mainloop_on_hangup(app->mainloop, bfr_reloader_ask, app->reloader);
     (void)bfr_mainloop_wait(app->mainloop, UINT64_MAX);
-    app->stopping = true;
     uint64_t lost = leave(app);
     if (lost > 0) {
         bfr_say(BFR_LOG_ERROR, "main", "stopped, accepted batches were lost", "batches", bfr_num((int64_t)lost).text,
@@ -495,14 +494,17 @@ int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
     struct app app = {.metrics = NULL};
     struct bfr_err err = {.size = sizeof err};
     set_limits();
+    app.notify = bfr_notify_new();
     if (bfr_mainloop_new(&app.mainloop, &err) != BFR_OK) {
         bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
+        bfr_notify_free(app.notify);
         return BFR_EXIT_FAILURE;
     }
     bfr_mainloop_limit_stop(app.mainloop, STOP_LIMIT_NS);
     if (bfr_activation_take(&err) != BFR_OK) {
         bfr_say(BFR_LOG_ERROR, "main", "cannot start", "error", err.text, NULL);
         bfr_mainloop_free(app.mainloop);
+        bfr_notify_free(app.notify);
         return BFR_EXIT_FAILURE;
     }
     int code = BFR_EXIT_CONFIG;
@@ -516,5 +518,6 @@ int bfr_app_run(const char *config_path, const struct bfr_config_flags *flags)
     tear_down(&app);
     bfr_activation_release();
     bfr_mainloop_free(app.mainloop);
+    bfr_notify_free(app.notify);
     return code;
 }

@@ -21,12 +21,48 @@ struct parts {
     size_t count;
 };
 
-static void load_part(struct bfr_config *config, size_t index, struct part *part, struct bfr_diag *diag)
+// Calls `visit` for every stage until it returns true; that stage, or NULL.
+static struct bfr_stage *find_stage(const struct bfr_assembly *assembly,
+                                    bool (*visit)(const struct bfr_stage *stage, const char *name), const char *name)
+{
+    struct bfr_stage *const *const lists[] = {&assembly->auth, assembly->queues, assembly->sinks, assembly->services};
+    const size_t counts[] = {assembly->auth != NULL, assembly->queue_count, assembly->sink_count,
+                             assembly->service_count};
+    for (size_t l = 0; l < sizeof lists / sizeof lists[0]; l++) {
+        for (size_t i = 0; i < counts[l]; i++) {
+            if (visit(lists[l][i], name))
+                return lists[l][i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_name(const struct bfr_stage *stage, const char *name)
+{
+    return strcmp(bfr_stage_name(stage), name) == 0;
+}
+
+static bool has_plugin(const struct bfr_stage *stage, const char *name)
+{
+    return strcmp(bfr_stage_plugin(stage)->name, name) == 0;
+}
+
+struct bfr_stage *bfr_assembly_stage(const struct bfr_assembly *assembly, const char *name)
+{
+    return find_stage(assembly, has_name, name);
+}
+
+// A plugin that runs is not loaded once more: its file may be another one by now.
+static void load_part(struct bfr_config *config, size_t index, const struct bfr_assembly *running, struct part *part,
+                      struct bfr_diag *diag)
 {
     struct bfr_err err = {.size = sizeof err};
     part->entry = bfr_config_stage(config, index);
     const char *plugin_dir = bfr_config_settings(config)->plugin_dir;
-    if (bfr_plugin_load(plugin_dir, part->entry->plugin, &part->plugin, &err) != BFR_OK) {
+    const struct bfr_stage *stage = find_stage(running, has_plugin, part->entry->plugin);
+    if (stage != NULL) {
+        part->plugin = bfr_stage_plugin(stage);
+    } else if (bfr_plugin_load(plugin_dir, part->entry->plugin, &part->plugin, &err) != BFR_OK) {
         bfr_diag_error(diag, part->entry->place, "%s", err.text);
         return;
     }
@@ -104,26 +140,28 @@ static void check_shape(const struct bfr_config *config, const struct parts *par
                          "sink, dead letters too, is lost with the process");
 }
 
-static uint32_t read_parts(struct bfr_assembly *assembly, struct parts *parts, const char *path,
-                           const struct bfr_config_flags *flags, struct bfr_diag *diag)
+// `running` has the stages that were created before, if any.
+static uint32_t read_parts(struct bfr_config **config, struct parts *parts, const char *path,
+                           const struct bfr_assembly *running, const struct bfr_config_flags *flags,
+                           struct bfr_diag *diag)
 {
-    assembly->config = bfr_config_read(path, flags, diag);
-    if (assembly->config == NULL)
+    *config = bfr_config_read(path, flags, diag);
+    if (*config == NULL)
         return BFR_ENOMEM;
-    size_t count = bfr_config_stage_count(assembly->config);
+    size_t count = bfr_config_stage_count(*config);
     if (count > BFR_STAGES_MAX) {
-        bfr_diag_error(diag, bfr_config_stage(assembly->config, BFR_STAGES_MAX)->place,
+        bfr_diag_error(diag, bfr_config_stage(*config, BFR_STAGES_MAX)->place,
                        "more than %d stages; a pipeline that long is not supported", BFR_STAGES_MAX);
         return BFR_EINVAL;
     }
     bool all_loaded = true;
     for (size_t i = 0; i < count; i++) {
-        load_part(assembly->config, i, &parts->list[i], diag);
+        load_part(*config, i, running, &parts->list[i], diag);
         all_loaded = all_loaded && parts->list[i].plugin != NULL;
     }
     parts->count = count;
     if (all_loaded && count > 0)
-        check_shape(assembly->config, parts, diag);
+        check_shape(*config, parts, diag);
     return bfr_diag_errors(diag) == 0 ? BFR_OK : BFR_EINVAL;
 }
 
@@ -183,7 +221,7 @@ uint32_t bfr_assembly_build(struct bfr_assembly *assembly, const char *config_pa
 {
     memset(assembly, 0, sizeof *assembly);
     struct parts parts = {.count = 0};
-    uint32_t status = read_parts(assembly, &parts, config_path, flags, diag);
+    uint32_t status = read_parts(&assembly->config, &parts, config_path, assembly, flags, diag);
     if (assembly->config != NULL)
         check_certificates(assembly->config, diag);
     for (size_t i = 0; i < parts.count && status == BFR_OK; i++)
@@ -200,10 +238,23 @@ uint32_t bfr_assembly_read(struct bfr_assembly *assembly, const char *config_pat
 {
     memset(assembly, 0, sizeof *assembly);
     struct parts parts = {.count = 0};
-    uint32_t status = read_parts(assembly, &parts, config_path, flags, diag);
+    uint32_t status = read_parts(&assembly->config, &parts, config_path, assembly, flags, diag);
     if (status != BFR_OK)
         bfr_assembly_clear(assembly);
     return status;
+}
+
+struct bfr_config *bfr_assembly_reread(const struct bfr_assembly *running, const char *config_path,
+                                       const struct bfr_config_flags *flags, struct bfr_diag *diag)
+{
+    struct parts parts = {.count = 0};
+    struct bfr_config *config = NULL;
+    if (read_parts(&config, &parts, config_path, running, flags, diag) != BFR_OK && config == NULL)
+        return NULL;
+    check_certificates(config, diag);
+    if (bfr_diag_errors(diag) == 0)
+        (void)bfr_config_refuse_masks(config, diag);
+    return config;
 }
 
 static void free_stages(struct bfr_stage **stages, size_t *count)

@@ -10,7 +10,7 @@
 #define BFR_STAGES_MAX 64 // in one configuration
 
 struct bfr_assembly {
-    struct bfr_config *config; // owned
+    struct bfr_config *config; // owned; NULL once somebody else has taken it
     struct bfr_stage *auth;    // NULL when the pipeline has none
     struct bfr_stage *queues[BFR_STAGES_MAX];
     size_t queue_count;
@@ -29,6 +29,14 @@ BFR_MUST_CHECK uint32_t bfr_assembly_build(struct bfr_assembly *assembly, const 
 // Only read, load and check the keys, create nothing: for `config show`.
 BFR_MUST_CHECK uint32_t bfr_assembly_read(struct bfr_assembly *assembly, const char *config_path,
                                           const struct bfr_config_flags *flags, struct bfr_diag *diag);
+
+// Read the file again while the stages run: every key is checked against the plugins that run, or, where the file names others,
+// against those it names; nothing is created. NULL when memory is short; errors are in `diag`.
+struct bfr_config *bfr_assembly_reread(const struct bfr_assembly *running, const char *config_path,
+                                       const struct bfr_config_flags *flags, struct bfr_diag *diag);
+
+// The stage of that name; NULL when there is none.
+struct bfr_stage *bfr_assembly_stage(const struct bfr_assembly *assembly, const char *name);
 
 void bfr_assembly_clear(struct bfr_assembly *assembly);
 

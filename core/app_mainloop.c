@@ -38,6 +38,7 @@ struct bfr_mainloop {
     uint64_t limit_ns;
     void (*on_hangup)(void *arg);
     void *hangup_arg;
+    bool hung_up;  // before anybody listened
     bool watching; // the signal thread runs
     pthread_t watcher;
 };
@@ -73,12 +74,13 @@ static bool begin_stop(struct bfr_mainloop *loop)
     return second;
 }
 
-// One that comes before anybody listens, or after the end began, changes nothing.
+// One that comes before anybody listens is kept for him; one after the end began changes nothing.
 static void post_hangup(struct bfr_mainloop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     void (*fn)(void *arg) = loop->on_hangup;
     void *arg = loop->hangup_arg;
+    loop->hung_up = fn == NULL;
     pthread_mutex_unlock(&loop->lock);
     if (fn != NULL)
         (void)bfr_mainloop_post(loop, fn, arg);
@@ -141,8 +143,11 @@ uint32_t bfr_mainloop_new(struct bfr_mainloop **out, struct bfr_err *err)
     pthread_cond_init(&loop->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write, not the end of the process
+    // A limit of file sizes is an error of the write, not the end of the process; the others mean nothing here, and a stray
+    // one must not end it either.
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL};
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
     sigset_t set;
     fill_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -256,7 +261,11 @@ void bfr_mainloop_on_hangup(struct bfr_mainloop *loop, void (*fn)(void *arg), vo
     pthread_mutex_lock(&loop->lock);
     loop->on_hangup = fn;
     loop->hangup_arg = arg;
+    bool missed = loop->hung_up;
+    loop->hung_up = false;
     pthread_mutex_unlock(&loop->lock);
+    if (missed)
+        (void)bfr_mainloop_post(loop, fn, arg);
 }
 
 void bfr_mainloop_limit_stop(struct bfr_mainloop *loop, uint64_t limit_ns)

@@ -24,7 +24,7 @@ bool bfr_mainloop_wait(struct bfr_mainloop *loop, uint64_t deadline_ns);
 // Run posted functions until `until_ns` (monotonic), whatever signals come. [main]
 void bfr_mainloop_pause(struct bfr_mainloop *loop, uint64_t until_ns);
 
-// What SIGHUP means: fn(arg) runs on the main thread, inside bfr_mainloop_wait. Set once, before that. [main]
+// What SIGHUP means: fn(arg) runs on the main thread, inside bfr_mainloop_wait; one that came earlier counts. Set once. [main]
 void bfr_mainloop_on_hangup(struct bfr_mainloop *loop, void (*fn)(void *arg), void *arg);
 
 // From the first stop signal on: a second one (that is no echo of the first, a moment later), or `limit_ns` after the

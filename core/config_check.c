@@ -182,6 +182,7 @@ static bool set_fallback(struct pass *pass, const struct bfr_option *option, str
 }
 
 // The core's own value has been checked by the core's own row, so it only must be of the same type.
+// Copied, because the stage's values may outlive the core's: a reload replaces these.
 static bool set_inherited(struct pass *pass, const struct bfr_option *option, struct bfr_slot *slot)
 {
     if (option->inherits == NULL || pass->check->core == NULL)
@@ -189,7 +190,7 @@ static bool set_inherited(struct pass *pass, const struct bfr_option *option, st
     const struct bfr_slot *core = bfr_config_core_slot(pass->check->core, option->inherits, option->type);
     if (core == NULL)
         return false;
-    *slot = *core;
+    *slot = bfr_slot_copy(&pass->values->arena, core);
     slot->given = false; // it is not the stage's; `config show` has it where it stands
     return true;
 }

@@ -151,9 +151,14 @@ static void print_finding(const struct finding *finding, const char *place, void
     fprintf(stream, "%s: %s: %s\n", place, finding->error ? "error" : "warning", finding->text);
 }
 
+// A file that is not a configuration at all must not fill the log each time it is read.
+#define LOGGED_MAX 50
+
 static void log_finding(const struct finding *finding, const char *place, void *arg)
 {
-    (void)arg;
+    size_t *logged = arg;
+    if (++*logged > LOGGED_MAX)
+        return;
     bfr_say(finding->error ? BFR_LOG_ERROR : BFR_LOG_WARN, "config", "finding in the configuration", "at", place,
             "finding", finding->text, NULL);
 }
@@ -181,6 +186,18 @@ static bool visit_findings(const struct bfr_diag *diag,
 
 static const char text_lost[] = "out of memory; not every finding could be kept";
 
+static void list_finding(const struct finding *finding, const char *place, void *out)
+{
+    if (finding->error)
+        bfr_texts_add(out, "%s: %s", place, finding->text);
+}
+
+void bfr_diag_list(const struct bfr_diag *diag, struct bfr_texts *out)
+{
+    if (!visit_findings(diag, list_finding, out))
+        bfr_texts_add(out, "%s", text_lost);
+}
+
 void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
 {
     if (!visit_findings(diag, print_finding, stream))
@@ -189,8 +206,12 @@ void bfr_diag_print(const struct bfr_diag *diag, FILE *stream)
 
 void bfr_diag_log(const struct bfr_diag *diag)
 {
-    if (!visit_findings(diag, log_finding, NULL))
+    size_t logged = 0;
+    if (!visit_findings(diag, log_finding, &logged))
         bfr_say(BFR_LOG_ERROR, "config", text_lost, NULL);
+    if (logged > LOGGED_MAX)
+        bfr_say(BFR_LOG_WARN, "config", "more findings in the configuration; 'check' prints all of them", "findings",
+                bfr_num((int64_t)logged).text, NULL);
 }
 
 struct bfr_quoted bfr_quote(const char *text)

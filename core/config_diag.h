@@ -9,6 +9,8 @@
 
 #include <bfr/text.h>
 
+#include "texts.h"
+
 // Where in which file; line and column count from 1, 0 = the file as a whole. `file` may also name a variable or a flag.
 // It is copied into the diag.
 struct bfr_place {
@@ -27,6 +29,8 @@ size_t bfr_diag_errors(const struct bfr_diag *diag);
 // "file:line:col: error: text" per line, sorted by place, duplicates dropped. Files stand in the order in which they were
 // first named.
 void bfr_diag_print(const struct bfr_diag *diag, FILE *stream);
+// Its errors, each as "file:line:col: text", are added to `out`.
+void bfr_diag_list(const struct bfr_diag *diag, struct bfr_texts *out);
 // The same as log lines, for a daemon that runs in spite of warnings.
 void bfr_diag_log(const struct bfr_diag *diag);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_env.h"
@@ -59,11 +60,24 @@ static const char *advice_for(int error)
     }
 }
 
-char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *out_size, struct bfr_diag *diag)
+static bool is_regular(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+char *bfr_config_read_file(struct bfr_arena *arena, const char *path, bool regular, size_t *out_size,
+                           struct bfr_diag *diag)
 {
     const size_t room = BFR_TREE_MAX_BYTES + 1;
     char *text = bfr_arena_alloc(arena, room + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (regular ? O_NONBLOCK : 0));
+    if (fd >= 0 && regular && !is_regular(fd)) {
+        bfr_diag_error(diag, (struct bfr_place){path, 0, 0},
+                       "the configuration cannot be read again: this is not a regular file; restart to read it");
+        close(fd);
+        return NULL;
+    }
     ssize_t got = fd < 0 || text == NULL ? -1 : bfr_file_read_all(fd, text, room);
     int error = errno;
     if (fd >= 0)

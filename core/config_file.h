@@ -12,8 +12,10 @@
 // is nothing. The result lives in the arena.
 const char *bfr_config_find(struct bfr_arena *arena, const char *path, const char *const *environment);
 
-// The text, at most one byte more than a configuration may have, with a NUL behind it; NULL after an error.
-char *bfr_config_read_file(struct bfr_arena *arena, const char *path, size_t *out_size, struct bfr_diag *diag);
+// The text, at most one byte more than a configuration may have, with a NUL behind it; NULL after an error. `regular`: what is
+// no regular file is refused; else a pipe is waited for, as a person who names one wants.
+char *bfr_config_read_file(struct bfr_arena *arena, const char *path, bool regular, size_t *out_size,
+                           struct bfr_diag *diag);
 
 // The absolute directory of `path`; NULL when the working directory is needed and unknown (reported).
 const char *bfr_config_directory(struct bfr_arena *arena, const char *path, struct bfr_diag *diag);

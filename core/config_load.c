@@ -162,9 +162,10 @@ struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_fla
         bfr_config_free(config);
         return bfr_config_parse("environment", "", flags, diag);
     }
+    config->is_file = true;
     config->base_dir = bfr_config_directory(&config->arena, config->path, diag);
     if (config->base_dir != NULL)
-        text = bfr_config_read_file(&scratch, config->path, &size, diag);
+        text = bfr_config_read_file(&scratch, config->path, flags->regular, &size, diag);
     if (text != NULL)
         root = bfr_tree_parse(&config->arena, config->path, text, size, diag);
     config->arena.failed |= scratch.failed;
@@ -211,6 +212,11 @@ const struct bfr_settings *bfr_config_settings(const struct bfr_config *config)
 const char *bfr_config_path(const struct bfr_config *config)
 {
     return config->path;
+}
+
+bool bfr_config_is_file(const struct bfr_config *config)
+{
+    return config->is_file;
 }
 
 struct bfr_place bfr_config_place(const struct bfr_config *config, const char *section, const char *key)

@@ -33,6 +33,7 @@ struct bfr_config_flags {
     const char *plugin_dir;
     const char *log_level;
     const char *const *environment; // "NAME=value" list, NULL-terminated; normally environ
+    bool regular;                   // refuse what is no regular file: who reads it must not wait for a pipe
 };
 
 // `path` NULL: CONFIG_FILE, then the default places; with nothing at any of them, defaults and the environment. Returns NULL
@@ -45,6 +46,7 @@ void bfr_config_free(struct bfr_config *config); // wipes secrets; NULL is allow
 
 const struct bfr_settings *bfr_config_settings(const struct bfr_config *config);
 const char *bfr_config_path(const struct bfr_config *config);
+bool bfr_config_is_file(const struct bfr_config *config); // else it is made of defaults and the environment
 // Where a key of the core was given, for findings that come later than the check; `key` as in the section's table.
 struct bfr_place bfr_config_place(const struct bfr_config *config, const char *section, const char *key);
 size_t bfr_config_stage_count(const struct bfr_config *config);

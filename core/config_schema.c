@@ -111,6 +111,8 @@ static json_t *option_schema(const struct bfr_option *option)
         json_object_set_new(schema, "default", default_of(option));
     if ((option->flags & BFR_OPTION_SECRET) != 0)
         json_object_set_new(schema, "writeOnly", json_true());
+    if ((option->flags & BFR_OPTION_LIVE) != 0)
+        json_object_set_new(schema, "x-reload", json_true());
     return schema;
 }
 

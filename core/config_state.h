@@ -23,6 +23,7 @@ struct bfr_config_quota {
 struct bfr_config {
     struct bfr_arena arena; // tree, paths, stages
     const char *path;
+    bool is_file;                          // else `path` says what it is made of
     const char *base_dir;                  // absolute, without a '/' at its end
     const struct bfr_legacy_found *legacy; // what an older form gave; NULL: the file is native
     const char *const *environment;        // of the flags, for what an option's default names; valid while it is read

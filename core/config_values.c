@@ -83,8 +83,74 @@ const char *const *bfr_values_list(const struct bfr_values *values, const char *
 
 void bfr_values_free(struct bfr_values *values)
 {
-    if (values == NULL)
+    while (values != NULL) {
+        struct bfr_values *former = values->former;
+        bfr_arena_free(&values->arena);
+        free(values);
+        values = former;
+    }
+}
+
+struct bfr_slot bfr_slot_copy(struct bfr_arena *arena, const struct bfr_slot *slot)
+{
+    struct bfr_slot copy = *slot;
+    if (slot->text != NULL)
+        copy.text = bfr_arena_copy(arena, slot->text, strlen(slot->text));
+    if (slot->list == NULL)
+        return copy;
+    copy.list = bfr_arena_alloc(arena, (slot->list_count + 1) * sizeof *copy.list);
+    for (size_t i = 0; copy.list != NULL && i < slot->list_count; i++)
+        copy.list[i] = bfr_arena_copy(arena, slot->list[i], strlen(slot->list[i]));
+    return copy;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_list(const struct bfr_slot *a, const struct bfr_slot *b)
+{
+    bool same = a->list_count == b->list_count;
+    for (size_t i = 0; same && i < a->list_count; i++)
+        same = strcmp(a->list[i], b->list[i]) == 0;
+    return same;
+}
+
+bool bfr_slot_same(uint32_t type, const struct bfr_slot *a, const struct bfr_slot *b)
+{
+    if (a->set != b->set || !a->set)
+        return a->set == b->set;
+    switch (type) {
+    case BFR_OPTION_BOOL:
+        return a->boolean == b->boolean;
+    case BFR_OPTION_INTEGER:
+    case BFR_OPTION_SIZE:
+    case BFR_OPTION_DURATION:
+        return a->integer == b->integer;
+    case BFR_OPTION_NUMBER:
+        return a->number >= b->number && a->number <= b->number;
+    case BFR_OPTION_LIST:
+    case BFR_OPTION_MAP:
+        return same_list(a, b);
+    default:
+        return same_text(a->text, b->text);
+    }
+}
+
+// Texts that a reload cannot change are promised for the stage's life, so the first values stay; those in between hold
+// nothing that anybody may still use.
+void bfr_values_succeed(struct bfr_values *values, struct bfr_values *former)
+{
+    const uint32_t live_secret = BFR_OPTION_LIVE | BFR_OPTION_SECRET;
+    for (uint32_t i = 0; i < former->count; i++) {
+        const char *text = former->slots[i].text;
+        if ((former->options[i].flags & live_secret) == live_secret && text != NULL)
+            explicit_bzero((char *)(uintptr_t)text, strlen(text));
+    }
+    values->former = former->former == NULL ? former : former->former;
+    if (former->former == NULL)
         return;
-    bfr_arena_free(&values->arena);
-    free(values);
+    former->former = NULL;
+    bfr_values_free(former);
 }

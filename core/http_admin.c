@@ -257,9 +257,25 @@ uint16_t bfr_http_admin_metrics_port(const struct bfr_http_admin *admin)
     return admin->metrics_http != NULL ? admin->metrics_port : 0;
 }
 
-uint32_t bfr_http_admin_reload(struct bfr_http_admin *admin, struct bfr_err *err)
+uint32_t bfr_http_admin_prepare(struct bfr_http_admin *admin, const struct bfr_tls_settings *settings, SSL_CTX **out,
+                                struct bfr_err *err)
 {
-    return admin->tls == NULL ? BFR_OK : bfr_tls_reload(admin->tls, err);
+    return bfr_tls_prepare(admin->tls, settings, out, err);
+}
+
+void bfr_http_admin_adopt(struct bfr_http_admin *admin, SSL_CTX *context)
+{
+    bfr_tls_exchange(admin->tls, context);
+}
+
+void bfr_http_admin_abandon(SSL_CTX *context)
+{
+    SSL_CTX_free(context);
+}
+
+bool bfr_http_admin_turns(struct bfr_http_admin *admin)
+{
+    return bfr_admin_work_turns(admin->work);
 }
 
 void bfr_http_admin_unready(struct bfr_http_admin *admin, const char *reason)

@@ -99,7 +99,7 @@ static json_t *section_of(json_t *root, const char *name)
 
 void bfr_admin_page_config(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
-    const struct bfr_config *config = admin->setup.config;
+    const struct bfr_config *config = bfr_in_force_enter(admin->setup.in_force);
     json_t *root = json_object();
     bool good = root != NULL;
     (void)parameter;
@@ -107,15 +107,17 @@ void bfr_admin_page_config(struct bfr_http_admin *admin, struct evhttp_request *
         json_t *value = value_of(config, values[i].path, values[i].kind);
         good = json_object_set_new(section_of(root, values[i].section), values[i].key, value) == 0 && good;
     }
-    good = json_object_set_new(section_of(root, "app"), "name", bfr_admin_text(admin->setup.settings->app.name)) == 0 &&
+    good = json_object_set_new(section_of(root, "app"), "name",
+                               bfr_admin_text(bfr_config_settings(config)->app.name)) == 0 &&
            good;
     good = json_object_set_new(section_of(root, "app"), "version", json_string(admin->setup.version)) == 0 && good;
     good = json_object_set_new(section_of(root, "webhook"), "max_payload_size",
-                               json_integer((json_int_t)admin->setup.max_payload_bytes)) == 0 &&
+                               json_integer((json_int_t)bfr_in_force_payload(admin->setup.in_force))) == 0 &&
            good;
     good = json_object_set_new(section_of(root, "s3_destination"), "secret_name", json_string("")) == 0 && good;
     good = json_object_set_new(root, "dev", json_false()) == 0 && good;
     good = json_object_set_new(root, "component_status", component_states(admin)) == 0 && good;
+    bfr_in_force_leave(admin->setup.in_force);
     bfr_admin_reply_json(request, 200, good ? json_incref(root) : NULL);
     json_decref(root);
 }

@@ -86,7 +86,8 @@ void bfr_admin_add_figures(struct bfr_http_admin *admin, json_t *stats)
     json_object_set_new(stats, "requests", json_object());
     json_object_set_new(stats, "refused", json_object());
     json_object_set_new(stats, "memory",
-                        json_pack("{s:I}", "budget_bytes", (json_int_t)admin->setup.settings->memory.budget));
+                        json_pack("{s:I}", "budget_bytes", (json_int_t)bfr_admin_enter(admin)->memory.budget));
+    bfr_admin_leave(admin);
     json_object_set_new(stats, "spool", json_object());
     json_array_foreach(json_object_get(stats, "sinks"), i, sink) json_object_set_new(sink, "attempts", json_object());
     (void)bfr_metrics_visit(admin->setup.metrics, on_sample, stats);

@@ -70,12 +70,13 @@ void bfr_admin_page_health(struct bfr_http_admin *admin, struct evhttp_request *
     bool loaded = bfr_admin_directory(admin, &tenants);
     uint64_t uptime_ns = bfr_clock_now(&bfr_clock_system) - admin->born_ns;
     bfr_admin_reply_json(request, 200,
-                         json_pack("{s:s, s:s, s:I, s:b, s:I, s:b, s:s, s:o, s:o, s:o}", "status",
+                         json_pack("{s:s, s:s, s:I, s:b, s:I, s:b, s:s, s:o, s:o, s:o, s:o*}", "status",
                                    health.all_ok && ready && loaded ? "ok" : "degraded", "version",
                                    admin->setup.version, "tenant_count", (json_int_t)tenants, "database_healthy",
                                    loaded, "uptime_seconds", (json_int_t)(uptime_ns / BFR_NS_PER_S), "ready", ready,
                                    "reason", ready ? "" : reason, "stages", health.stages, "queues",
-                                   bfr_admin_queues(admin), "sinks", bfr_admin_sinks(admin)));
+                                   bfr_admin_queues(admin), "sinks", bfr_admin_sinks(admin), "reload",
+                                   bfr_admin_last_reload(admin, false)));
 }
 
 void bfr_admin_page_metrics(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)

@@ -58,6 +58,7 @@ static const char *reason_phrase(int status)
                    {404, "Not Found"},
                    {405, "Method Not Allowed"},
                    {415, "Unsupported Media Type"},
+                   {422, "Unprocessable Content"},
                    {500, "Internal Server Error"},
                    {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {

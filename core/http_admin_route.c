@@ -24,6 +24,7 @@ static const struct bfr_admin_route routes[] = {
     {"/api/v1/tenants/count", EVHTTP_REQ_GET, true, bfr_admin_page_tenant_count},
     {"/api/v1/tenants/{}", EVHTTP_REQ_GET, true, bfr_admin_page_tenant},
     {"/api/v1/config", EVHTTP_REQ_GET, true, bfr_admin_page_config},
+    {"/api/v1/reload", EVHTTP_REQ_POST, true, bfr_admin_page_reload},
     {"/api/v1/stats", EVHTTP_REQ_GET, true, bfr_admin_page_stats},
     {"/api/v1/log-level", EVHTTP_REQ_GET, true, bfr_admin_page_level},
     {"/api/v1/log-level", EVHTTP_REQ_PUT, true, bfr_admin_page_set_level},
@@ -128,7 +129,9 @@ static struct bfr_admin_verdict judge(struct bfr_http_admin *admin, struct evhtt
                                     .changes = method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD,
                                     .has_body = evbuffer_get_length(evhttp_request_get_input_buffer(request)) > 0};
     memcpy(claim.peer, peer.address, sizeof claim.peer);
-    return bfr_admin_guard(admin->setup.settings->server.admin_token, &claim);
+    struct bfr_admin_verdict verdict = bfr_admin_guard(bfr_admin_enter(admin)->server.admin_token, &claim);
+    bfr_admin_leave(admin);
+    return verdict;
 }
 
 static void serve(struct bfr_http_admin *admin, struct evhttp_request *request, const struct bfr_admin_route *route,

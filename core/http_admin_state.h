@@ -80,6 +80,14 @@ bool bfr_admin_directory(const struct bfr_http_admin *admin, uint64_t *out_tenan
 const char *bfr_admin_state_name(uint32_t state);
 // The API's document, for people and as JSON. (http_admin_embedded.c)
 bfr_admin_page bfr_admin_page_docs, bfr_admin_page_openapi;
+// Reading the configuration again. (http_admin_reload.c)
+bfr_admin_page bfr_admin_page_reload;
+// What came of the last reload, for health and stats; NULL: memory is short, or nothing is ever reloaded.
+// `details`: with the texts, which name files and keys, for a guarded page.
+json_t *bfr_admin_last_reload(const struct bfr_http_admin *admin, bool details);
+// The settings in force; they stay until leave. [admin]
+const struct bfr_settings *bfr_admin_enter(const struct bfr_http_admin *admin);
+void bfr_admin_leave(const struct bfr_http_admin *admin);
 // Dead letters. (http_admin_letters.c)
 bfr_admin_page bfr_admin_page_letters_stats, bfr_admin_page_letters, bfr_admin_page_letter;
 bfr_admin_page bfr_admin_page_retry, bfr_admin_page_purge, bfr_admin_page_purge_tenant;

@@ -73,6 +73,7 @@ void bfr_admin_page_stats(struct bfr_http_admin *admin, struct evhttp_request *r
     if (stats != NULL) {
         bfr_admin_add_figures(admin, stats);
         bfr_admin_add_tenants(admin, stats);
+        (void)json_object_set_new(stats, "reload", bfr_admin_last_reload(admin, true));
     }
     bfr_admin_reply_json(request, 200, stats);
 }
@@ -90,7 +91,7 @@ void bfr_admin_page_level(struct bfr_http_admin *admin, struct evhttp_request *r
     reply_level(request);
 }
 
-// Until the next start, which takes it from the configuration again.
+// Until the next reload or start, which takes it from the configuration again.
 void bfr_admin_page_set_level(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
     uint32_t level = 0;

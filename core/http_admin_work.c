@@ -19,6 +19,7 @@ struct bfr_admin_work {
     struct bfr_http_admin *admin;
     struct bfr_mailbox done;
     struct event *on_done;
+    atomic_bool turned; // the loop has looked for jobs that are done
     uint32_t under_way; // ordered and not yet answered; the admin thread's
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -78,6 +79,7 @@ static void send_replies(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd, (void)events;
     struct bfr_admin_work *work = arg;
+    atomic_store(&work->turned, true);
     for (struct bfr_mail *mail = bfr_mailbox_take(&work->done), *next; mail != NULL; mail = next) {
         struct bfr_admin_job *job = (struct bfr_admin_job *)mail;
         next = mail->next;
@@ -112,6 +114,13 @@ void bfr_admin_work_order(struct bfr_http_admin *admin, struct evhttp_request *r
     pthread_mutex_unlock(&work->lock);
 }
 
+bool bfr_admin_work_turns(struct bfr_admin_work *work)
+{
+    bool turned = atomic_exchange(&work->turned, false);
+    bfr_mailbox_nudge(&work->done);
+    return turned;
+}
+
 // --- life
 
 struct bfr_admin_work *bfr_admin_work_new(struct bfr_http_admin *admin)
@@ -121,6 +130,7 @@ struct bfr_admin_work *bfr_admin_work_new(struct bfr_http_admin *admin)
         return NULL;
     work->admin = admin;
     work->last = &work->first;
+    atomic_init(&work->turned, true);
     pthread_mutex_init(&work->lock, NULL);
     pthread_cond_init(&work->changed, NULL);
     if (bfr_mailbox_open(&work->done))

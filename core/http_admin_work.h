@@ -54,6 +54,9 @@ void bfr_admin_work_free(struct bfr_admin_work *work); // NULL is allowed
 void bfr_admin_work_order(struct bfr_http_admin *admin, struct evhttp_request *request,
                           const struct bfr_admin_job *order);
 
+// Has the admin loop turned since the last call, which asked it to? Asks again. [any]
+bool bfr_admin_work_turns(struct bfr_admin_work *work);
+
 // For `run`: {"error": ..., "status": ...}. [worker]
 void bfr_admin_job_fail(struct bfr_admin_job *job, int status, const char *error);
 

@@ -77,7 +77,7 @@ static enum bfr_refusal check_head(struct bfr_http_request *request)
         refusal = bfr_digest_read(gate, &request->digest);
     if (refusal == BFR_REFUSE_NONE)
         refusal = check_name(request);
-    if (refusal == BFR_REFUSE_NONE && gate->length > request->shared->setup.max_payload_bytes)
+    if (refusal == BFR_REFUSE_NONE && gate->length > request->rules->max_payload_bytes)
         refusal = BFR_REFUSE_TOO_LARGE;
     if (refusal == BFR_REFUSE_NONE && !gate->chunked && gate->length == 0 && !request->test)
         refusal = BFR_REFUSE_EMPTY_BODY;
@@ -150,7 +150,7 @@ static enum bfr_step deny(struct bfr_http_request *request)
 // After the verdict, so that nobody can use up what belongs to another tenant.
 static enum bfr_refusal check_quota(struct bfr_http_request *request)
 {
-    struct bfr_quota *quota = request->shared->quota;
+    struct bfr_quota *quota = request->rules->quota;
     if (quota == NULL)
         return BFR_REFUSE_NONE;
     uint64_t wait_ns;
@@ -177,7 +177,7 @@ enum bfr_step bfr_admission_judge(struct bfr_http_request *request, uint32_t dec
     request->stage = BFR_AT_BODY;
     struct bfr_body_rules rules = {
         .discard = request->test,
-        .gzip_full = request->shared->setup.settings->webhook.gzip_check == BFR_GZIP_CHECK_FULL,
+        .gzip_full = request->rules->gzip_full,
         .digest = request->digest,
     };
     if (!bfr_body_begin(&request->body, &rules))

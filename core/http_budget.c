@@ -14,7 +14,7 @@
 struct bfr_budget {
     _Atomic uint64_t used;
     uint64_t limit;
-    uint64_t mark;
+    _Atomic uint64_t mark;
     struct bfr_blocks *blocks;
     atomic_uint holders;
     atomic_int queued;
@@ -35,12 +35,17 @@ struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)
     }
     budget->blocks = blocks;
     budget->limit = limit;
-    budget->mark = largest < limit ? limit - largest : 0;
+    bfr_budget_largest(budget, largest);
     atomic_init(&budget->holders, 1);
     pthread_mutex_init(&budget->lock, NULL);
     budget->wake = wake;
     budget->arg = arg;
     return budget;
+}
+
+void bfr_budget_largest(struct bfr_budget *budget, uint64_t largest)
+{
+    atomic_store(&budget->mark, largest < budget->limit ? budget->limit - largest : 0);
 }
 
 void bfr_budget_retain(struct bfr_budget *budget)
@@ -60,7 +65,7 @@ void bfr_budget_release(struct bfr_budget *budget)
 // What may be taken when `used` is in use.
 static uint64_t grant(const struct bfr_budget *budget, struct bfr_want want, uint64_t used)
 {
-    if (used + want.step <= budget->mark)
+    if (used + want.step <= atomic_load_explicit(&budget->mark, memory_order_relaxed))
         return want.step;
     if (used + want.rest > budget->limit)
         return 0;

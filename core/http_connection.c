@@ -46,9 +46,8 @@ uint64_t bfr_connection_in_ms(const struct bfr_http_connection *connection, uint
 
 void bfr_connection_rest(struct bfr_http_connection *connection)
 {
-    const struct bfr_settings *settings = connection->loop->shared->setup.settings;
     bfr_connection_enter(connection, BFR_CONNECTION_IDLE,
-                         bfr_connection_in_ms(connection, settings->webhook.idle_timeout_ms));
+                         bfr_connection_in_ms(connection, connection->loop->rules->idle_timeout_ms));
 }
 
 // Asked for at a reply only: to close a connection between requests is to race with the next one, whose sender cannot know
@@ -63,7 +62,7 @@ bool bfr_connection_is_old(const struct bfr_http_connection *connection)
 // When the bytes that came will be too few, at the least rate that is asked.
 static uint64_t too_slow_at(const struct bfr_http_connection *connection)
 {
-    uint64_t rate = connection->loop->shared->setup.settings->webhook.min_body_rate;
+    uint64_t rate = connection->request->rules->min_body_rate;
     if (rate == 0)
         return UINT64_MAX;
     double seconds = (double)connection->request->body.source_bytes / (double)rate;
@@ -102,7 +101,7 @@ void bfr_connection_starve(struct bfr_http_connection *connection)
     connection->request->waited = true;
     connection->paused_ns = bfr_shared_now(loop->shared);
     bfr_connection_enter(connection, BFR_CONNECTION_STARVED,
-                         connection->paused_ns + loop->shared->setup.settings->memory.wait_ms * BFR_NS_PER_MS);
+                         connection->paused_ns + connection->request->rules->memory_wait_ms * BFR_NS_PER_MS);
     bfr_loop_hungry(loop);
 }
 
@@ -221,21 +220,20 @@ static void expire(struct bfr_http_connection *connection)
 // ---- birth ----
 
 // Ten percent more or less, so that connections made at one time do not all come again at one time.
-static uint64_t retire_at(const struct bfr_http_shared *shared)
+static uint64_t retire_at(const struct bfr_http_loop *loop)
 {
-    uint64_t age_ns = shared->setup.settings->webhook.max_connection_age_ms * BFR_NS_PER_MS;
+    uint64_t age_ns = loop->rules->max_connection_age_ms * BFR_NS_PER_MS;
     if (age_ns == 0)
         return UINT64_MAX;
     uint16_t random;
     evutil_secure_rng_get_bytes(&random, sizeof random);
-    return bfr_shared_now(shared) + age_ns / 10 * 9 + age_ns / 5 * random / UINT16_MAX;
+    return bfr_shared_now(loop->shared) + age_ns / 10 * 9 + age_ns / 5 * random / UINT16_MAX;
 }
 
 bool bfr_connection_count(struct bfr_http_connection *connection, const char *address)
 {
-    struct bfr_peers *peers = connection->loop->shared->peers;
     bfr_must(connection->counted == NULL);
-    return peers == NULL || bfr_peers_enter(peers, address, &connection->counted);
+    return bfr_peers_enter(connection->loop->shared->peers, address, &connection->counted);
 }
 
 // Where no header and no handshake is due, a client may take its time to begin.
@@ -246,9 +244,7 @@ static void await_greeting(struct bfr_http_connection *connection)
         return;
     connection->phase = BFR_CONNECTION_GREETING;
     if (connection->front == BFR_FRONT_HEADER || connection->ssl != NULL)
-        bfr_connection_deadline(
-            connection,
-            bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.head_timeout_ms));
+        bfr_connection_deadline(connection, bfr_connection_in_ms(connection, connection->loop->rules->head_timeout_ms));
 }
 
 // evhttp has taken the bufferevent over; descriptor, peer and evhttp's own callbacks are known now.
@@ -275,7 +271,7 @@ static void be_born(struct bfr_http_connection *connection)
         bfr_connection_close(connection);
         return;
     }
-    connection->retire_ns = retire_at(loop->shared);
+    connection->retire_ns = retire_at(loop);
     // Behind a balancer the client's address counts, which its header tells.
     bool direct = connection->front != BFR_FRONT_HEADER;
     if (connection->surplus || (direct && !bfr_connection_count(connection, connection->peer.text))) {

@@ -93,9 +93,9 @@ static void reply_in_step(struct bfr_http_connection *connection)
         bfr_figures_close(&shared->figures, BFR_CLOSE_AGE);
     connection->last =
         old || connection->request->gate.close || atomic_load(&shared->shedding) || atomic_load(&shared->closing);
+    uint64_t write_timeout_ms = connection->request->rules->write_timeout_ms;
     bfr_connection_release(connection);
-    bfr_connection_enter(connection, BFR_CONNECTION_REPLY,
-                         bfr_connection_in_ms(connection, shared->setup.settings->webhook.write_timeout_ms));
+    bfr_connection_enter(connection, BFR_CONNECTION_REPLY, bfr_connection_in_ms(connection, write_timeout_ms));
     // Left on by something sent before, it would ask epoll for every byte added.
     if ((bufferevent_get_enabled(bev) & EV_WRITE) != 0)
         bufferevent_disable(bev, EV_WRITE);
@@ -158,8 +158,7 @@ static void begin_body(struct bfr_http_connection *connection)
     const struct bfr_gate *gate = &connection->request->gate;
     if (gate->expect_continue && (gate->chunked || gate->length > 0) && evbuffer_get_length(connection->raw) == 0)
         send_continue(connection);
-    connection->body_by_ns =
-        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.read_timeout_ms);
+    connection->body_by_ns = bfr_connection_in_ms(connection, connection->request->rules->read_timeout_ms);
     connection->body_ns = bfr_connection_in_ms(connection, 0);
     bfr_connection_await_body(connection);
 }
@@ -168,8 +167,7 @@ static void wait_for_answer(struct bfr_http_connection *connection)
 {
     bufferevent_disable(connection->bev, EV_READ);
     bfr_connection_enter(connection, BFR_CONNECTION_WAIT,
-                         connection->request->begun_ns +
-                             connection->loop->shared->setup.settings->ack_timeout_ms * BFR_NS_PER_MS);
+                         connection->request->begun_ns + connection->request->rules->ack_timeout_ms * BFR_NS_PER_MS);
 }
 
 // Do what ingest says. GO is the caller's matter.
@@ -211,8 +209,7 @@ static void begin_request(struct bfr_http_connection *connection)
     request->peer = connection->peer.text;
     request->begun_ns = bfr_shared_now(connection->loop->shared);
     bfr_connection_enter(connection, BFR_CONNECTION_HEAD,
-                         request->begun_ns +
-                             connection->loop->shared->setup.settings->webhook.head_timeout_ms * BFR_NS_PER_MS);
+                         request->begun_ns + request->rules->head_timeout_ms * BFR_NS_PER_MS);
 }
 
 // Feed the first stretch of raw bytes to the gate, drop what it ate.

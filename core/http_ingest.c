@@ -16,7 +16,7 @@ static uint64_t next_reserve(const struct bfr_http_request *request, uint64_t wa
 // There is no need to read a chunk to know that it is too much.
 bool bfr_ingest_fits(const struct bfr_http_request *request)
 {
-    return request->body.source_bytes + request->gate.body_left <= request->shared->setup.max_payload_bytes;
+    return request->body.source_bytes + request->gate.body_left <= request->rules->max_payload_bytes;
 }
 
 enum bfr_step bfr_ingest_grow(struct bfr_http_request *request, uint64_t size)
@@ -142,7 +142,7 @@ bool bfr_ingest_leave(struct bfr_http_request *request)
 {
     bool alone = !is_waiting(request) || stop_waiting(request);
     if (request->owes_bytes)
-        bfr_quota_charge(request->shared->quota, request->target.tenant, request->body.source_bytes,
+        bfr_quota_charge(request->rules->quota, request->target.tenant, request->body.source_bytes,
                          bfr_shared_now(request->shared));
     request->owes_bytes = false;
     if (request->room > 0)

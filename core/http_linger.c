@@ -56,8 +56,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     struct bfr_http_connection *connection = arg;
     shutdown(connection->fd, SHUT_WR);
     bufferevent_enable(bev, EV_READ);
-    connection->linger_by_ns =
-        bfr_connection_in_ms(connection, connection->loop->shared->setup.settings->webhook.read_timeout_ms);
+    connection->linger_by_ns = bfr_connection_in_ms(connection, connection->loop->rules->read_timeout_ms);
     wait_on(connection);
     bfr_connection_settle(connection);
 }
@@ -80,7 +79,7 @@ void bfr_linger_out(struct bfr_http_connection *connection)
     // Reading waits until the reply is out: an end of stream seen earlier would end the connection without it.
     bufferevent_disable(bev, EV_READ);
     bufferevent_enable(bev, EV_WRITE);
-    uint64_t write_ns = loop->shared->setup.settings->webhook.write_timeout_ms * BFR_NS_PER_MS;
+    uint64_t write_ns = loop->rules->write_timeout_ms * BFR_NS_PER_MS;
     bfr_connection_deadline(connection, bfr_shared_now(loop->shared) + write_ns);
 }
 

@@ -44,6 +44,7 @@ struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop)
     memset(request, 0, offsetof(struct bfr_http_request, gate));
     bfr_gate_begin(&request->gate);
     request->shared = loop->shared;
+    request->rules = bfr_rules_use(loop->rules);
     request->mailbox = &loop->mailbox;
     request->stage = BFR_AT_HEAD;
     return request;
@@ -58,6 +59,8 @@ static void free_request(struct bfr_http_request *request)
 void bfr_loop_recycle(struct bfr_http_loop *loop, struct bfr_http_request *request)
 {
     bfr_gate_end(&request->gate);
+    bfr_rules_leave(request->rules);
+    request->rules = NULL;
     if (loop->spare_count >= SPARE_REQUESTS_MAX) {
         free_request(request);
         return;
@@ -89,7 +92,7 @@ static void close_listeners(struct bfr_http_loop *loop)
     loop->deaf = true;
     pthread_mutex_lock(&loop->shared->lock);
     loop->shared->listening--;
-    pthread_cond_signal(&loop->shared->deaf);
+    pthread_cond_signal(&loop->shared->fallen);
     pthread_mutex_unlock(&loop->shared->lock);
 }
 
@@ -204,9 +207,33 @@ static void on_hunger(evutil_socket_t fd, short what, void *arg)
     feed_starved(arg);
 }
 
+struct bfr_rules *bfr_loop_change(struct bfr_http_loop *loop, struct bfr_rules *rules)
+{
+    struct bfr_rules *untaken = atomic_exchange(&loop->incoming, rules);
+    bfr_mailbox_nudge(&loop->mailbox);
+    return untaken;
+}
+
+static void take_rules(struct bfr_http_loop *loop)
+{
+    if (atomic_load_explicit(&loop->incoming, memory_order_relaxed) == NULL)
+        return;
+    struct bfr_rules *fresh = atomic_exchange(&loop->incoming, NULL);
+    if (fresh == NULL)
+        return;
+    bfr_rules_leave(loop->rules);
+    loop->rules = fresh;
+    pthread_mutex_lock(&loop->shared->lock);
+    loop->shared->adopting--;
+    pthread_cond_signal(&loop->shared->fallen);
+    pthread_mutex_unlock(&loop->shared->lock);
+}
+
 static void on_mail(evutil_socket_t fd, short what, void *arg)
 {
     struct bfr_http_loop *loop = arg;
+    atomic_store_explicit(&loop->turned, true, memory_order_relaxed);
+    take_rules(loop);
     struct bfr_mail *mail = bfr_mailbox_take(&loop->mailbox);
     while (mail != NULL) {
         struct bfr_mail *next = mail->next;
@@ -257,10 +284,13 @@ static size_t listener_room(const struct bfr_http_shared *shared)
     return inherited > 0 ? inherited : shared->setup.settings->webhook.bind_count;
 }
 
-uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_err *err)
+uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_rules *rules,
+                       struct bfr_err *err)
 {
     memset(loop, 0, sizeof *loop);
     loop->shared = shared;
+    loop->rules = rules;
+    atomic_init(&loop->turned, true);
     TAILQ_INIT(&loop->all);
     TAILQ_INIT(&loop->starved);
     TAILQ_INIT(&loop->knocking);
@@ -343,6 +373,9 @@ void bfr_loop_fini(struct bfr_http_loop *loop)
         loop->spare = request->next_spare;
         free_request(request);
     }
+    bfr_rules_leave(loop->rules);
+    bfr_rules_leave(atomic_exchange(&loop->incoming, NULL));
+    loop->rules = NULL;
     loop->http = NULL;
     loop->base = NULL;
 }

@@ -13,6 +13,7 @@
 #include "http_connection.h"
 #include "http_listen.h"
 #include "http_request.h"
+#include "http_rules.h"
 
 struct bfr_http_loop {
     struct bfr_http_shared *shared;
@@ -30,6 +31,10 @@ struct bfr_http_loop {
     struct bfr_connections starved;  // bodies paused for memory, in the order in which they began to wait
     struct bfr_connections knocking; // requests not admitted yet for want of memory, in the same order
 
+    struct bfr_rules *rules;              // in force on this loop
+    _Atomic(struct bfr_rules *) incoming; // to be taken at the next mail; NULL: none
+    atomic_bool turned;                   // has looked at its mail since somebody wanted to know
+
     struct bfr_http_request *spare; // requests to be used again
     unsigned spare_count;
     unsigned active;      // requests between their first byte and the last byte of their reply
@@ -39,11 +44,15 @@ struct bfr_http_loop {
     uint32_t cut_off;     // requests that finishing ended without a reply
 };
 
-// Everything but the thread. On failure nothing is left. [main]
-BFR_MUST_CHECK uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared, struct bfr_err *err);
+// Everything but the thread. `rules` are owned from now on. On failure nothing is left. [main]
+BFR_MUST_CHECK uint32_t bfr_loop_init(struct bfr_http_loop *loop, struct bfr_http_shared *shared,
+                                      struct bfr_rules *rules, struct bfr_err *err);
 BFR_MUST_CHECK uint32_t bfr_loop_start(struct bfr_http_loop *loop, unsigned index, struct bfr_err *err);
 void bfr_loop_join(struct bfr_http_loop *loop);
 void bfr_loop_fini(struct bfr_http_loop *loop);
+
+// From its next turn on the loop judges new requests by `rules`; returns what was on its way to it and never taken. [main]
+struct bfr_rules *bfr_loop_change(struct bfr_http_loop *loop, struct bfr_rules *rules);
 
 // [loop]
 struct bfr_http_request *bfr_loop_request(struct bfr_http_loop *loop); // NULL when memory is short

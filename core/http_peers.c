@@ -33,6 +33,13 @@ struct bfr_peers *bfr_peers_new(uint32_t most)
     return peers;
 }
 
+void bfr_peers_limit(struct bfr_peers *peers, uint32_t most)
+{
+    pthread_mutex_lock(&peers->lock);
+    peers->most = most;
+    pthread_mutex_unlock(&peers->lock);
+}
+
 void bfr_peers_free(struct bfr_peers *peers)
 {
     if (peers == NULL)
@@ -84,8 +91,8 @@ bool bfr_peers_enter(struct bfr_peers *peers, const char *address, struct bfr_pe
             memcpy((*link)->key, key, sizeof key);
     }
     struct bfr_peer *peer = *link;
-    bool entered = peer != NULL && peer->count < peers->most;
-    if (entered) {
+    bool entered = peers->most == 0 || (peer != NULL && peer->count < peers->most);
+    if (entered && peer != NULL) {
         peer->count++;
         *out = peer;
     }

@@ -10,9 +10,10 @@
 struct bfr_peers;
 struct bfr_peer;
 
-// `most` per address. NULL when memory is short.
+// `most` per address, 0 = no limit: they are counted all the same, for a limit that may come. NULL when memory is short.
 struct bfr_peers *bfr_peers_new(uint32_t most);
-void bfr_peers_free(struct bfr_peers *peers); // nobody may be in it; NULL is allowed
+void bfr_peers_limit(struct bfr_peers *peers, uint32_t most); // for those who come from now on [any]
+void bfr_peers_free(struct bfr_peers *peers);                 // nobody may be in it; NULL is allowed
 
 // One connection from `address`, an IPv4 or IPv6 address as text. False: it has too many already, or memory is short.
 // *out is to be given to leave; NULL for what is no address, which is not counted. [any]

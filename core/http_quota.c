@@ -4,6 +4,7 @@
 #include "http_quota.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct bucket {
 };
 
 struct bfr_quota {
+    atomic_uint holders;
     pthread_mutex_t lock; // of all buckets; held for a few instructions
     struct bfr_rate fallback;
     struct bucket *named; // sorted by tenant
@@ -72,6 +74,7 @@ bool bfr_quota_new(const struct bfr_settings *settings, struct bfr_quota **out)
     struct bfr_quota *quota = calloc(1, sizeof *quota);
     if (quota == NULL)
         return false;
+    atomic_init(&quota->holders, 1);
     pthread_mutex_init(&quota->lock, NULL);
     quota->fallback = settings->quotas.fallback;
     if (!name_tenants(quota, settings)) {
@@ -82,9 +85,16 @@ bool bfr_quota_new(const struct bfr_settings *settings, struct bfr_quota **out)
     return true;
 }
 
+struct bfr_quota *bfr_quota_retain(struct bfr_quota *quota)
+{
+    if (quota != NULL)
+        atomic_fetch_add_explicit(&quota->holders, 1, memory_order_relaxed);
+    return quota;
+}
+
 void bfr_quota_free(struct bfr_quota *quota)
 {
-    if (quota == NULL)
+    if (quota == NULL || atomic_fetch_sub_explicit(&quota->holders, 1, memory_order_acq_rel) > 1)
         return;
     pthread_mutex_destroy(&quota->lock);
     free(quota->named);
@@ -135,6 +145,28 @@ static struct bucket *find(struct bfr_quota *quota, const char *tenant, uint64_t
     if (found == NULL && is_limited(quota->fallback))
         found = find_other(quota, key.tenant, now_ns);
     return found;
+}
+
+static void take_debt(struct bfr_quota *quota, const struct bucket *from, uint64_t now_ns)
+{
+    struct bucket *to = from->tenant[0] == '\0' || debt(from, now_ns) == 0 ? NULL : find(quota, from->tenant, now_ns);
+    if (to == NULL)
+        return;
+    to->requests_ns = from->requests_ns;
+    to->bytes_ns = from->bytes_ns;
+}
+
+// `quota` is not in use yet, so its own lock is not needed; `former` is, by loops that have not heard of the change.
+void bfr_quota_succeed(struct bfr_quota *quota, struct bfr_quota *former, uint64_t now_ns)
+{
+    if (quota == NULL || former == NULL)
+        return;
+    pthread_mutex_lock(&former->lock);
+    for (size_t i = 0; i < former->named_count; i++)
+        take_debt(quota, &former->named[i], now_ns);
+    for (unsigned i = 0; i < SETS * WAYS; i++)
+        take_debt(quota, &former->others[i / WAYS][i % WAYS], now_ns);
+    pthread_mutex_unlock(&former->lock);
 }
 
 static void pay_bytes(struct bucket *bucket, uint64_t bytes, uint64_t now_ns)

@@ -12,9 +12,12 @@
 
 struct bfr_quota;
 
-// *out NULL: nothing is limited. False when memory is short. `settings` must outlive it.
+// *out NULL: nothing is limited. False when memory is short.
 bool bfr_quota_new(const struct bfr_settings *settings, struct bfr_quota **out);
-void bfr_quota_free(struct bfr_quota *quota); // NULL is allowed
+struct bfr_quota *bfr_quota_retain(struct bfr_quota *quota); // one free more is due; NULL is allowed [any]
+void bfr_quota_free(struct bfr_quota *quota);                // behind the last holder; NULL is allowed [any]
+// What each tenant owes `former` is owed to `quota`, so that a change of limits gives nobody a fresh start. Either may be NULL.
+void bfr_quota_succeed(struct bfr_quota *quota, struct bfr_quota *former, uint64_t now_ns);
 
 #define BFR_QUOTA_UNDECLARED UINT64_MAX // a body whose length only its end tells: bfr_quota_charge follows
 

@@ -28,7 +28,7 @@ enum bfr_refusal bfr_request_reserve(struct bfr_http_request *request, uint64_t 
 // What the body may need at the end: as declared, or the largest that is accepted.
 static uint64_t final_bytes(const struct bfr_http_request *request)
 {
-    return request->gate.chunked ? request->shared->setup.max_payload_bytes : request->gate.length;
+    return request->gate.chunked ? request->rules->max_payload_bytes : request->gate.length;
 }
 
 static uint64_t round_up(uint64_t bytes)

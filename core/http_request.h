@@ -10,6 +10,7 @@
 #include "http_mailbox.h"
 #include "http_meta.h"
 #include "http_name.h"
+#include "http_rules.h"
 #include "http_shared.h"
 #include "http_target.h"
 
@@ -53,6 +54,7 @@ struct bfr_http_request {
     struct bfr_mail mail; // first
     struct bfr_http_request *next_spare;
     struct bfr_http_shared *shared;
+    struct bfr_rules *rules; // those in force when it began
     struct bfr_mailbox *mailbox;
     struct bfr_http_connection *connection; // NULL: nobody waits any more
     const char *peer;

@@ -14,9 +14,11 @@
 #include "http_loop.h"
 #include "http_socket.h"
 #include "log.h"
+#include "pipe_wait.h"
 
 struct bfr_http_server {
     struct bfr_http_shared shared;
+    struct bfr_quota *quota; // of the rules in force; held
     uint16_t port;
     unsigned loop_count;
     unsigned loops_made;
@@ -55,17 +57,14 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     struct bfr_http_shared *shared = &server->shared;
     shared->setup = *setup;
     pthread_mutex_init(&shared->lock, NULL);
-    pthread_cond_init(&shared->deaf, NULL);
+    bfr_cond_init(&shared->fallen);
     shared->budget = bfr_budget_new(setup->settings->memory.budget,
                                     setup->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES, nudge_all, server);
     shared->connections_max = bfr_descriptors_for_connections(setup->settings->webhook.max_connections);
-    uint32_t per_address = setup->settings->webhook.max_connections_per_address;
-    if (per_address > 0)
-        shared->peers = bfr_peers_new(per_address);
-    if (!bfr_quota_new(setup->settings, &shared->quota) || (per_address > 0 && shared->peers == NULL))
-        return false;
+    shared->peers = bfr_peers_new(setup->settings->webhook.max_connections_per_address);
     shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    return shared->budget != NULL && shared->sha256 != NULL;
+    return shared->budget != NULL && shared->peers != NULL && shared->sha256 != NULL &&
+           bfr_quota_new(setup->settings, &server->quota);
 }
 
 static uint32_t init_front(struct bfr_http_shared *shared, struct bfr_err *err)
@@ -83,7 +82,11 @@ static uint32_t init_front(struct bfr_http_shared *shared, struct bfr_err *err)
 static uint32_t init_loops(struct bfr_http_server *server, struct bfr_err *err)
 {
     for (; server->loops_made < server->loop_count; server->loops_made++) {
-        uint32_t status = bfr_loop_init(&server->loops[server->loops_made], &server->shared, err);
+        const struct bfr_http_setup *setup = &server->shared.setup;
+        struct bfr_rules *rules = bfr_rules_new(setup->settings, setup->max_payload_bytes, server->quota);
+        if (rules == NULL)
+            return bfr_err_set(err, BFR_ENOMEM, "out of memory");
+        uint32_t status = bfr_loop_init(&server->loops[server->loops_made], &server->shared, rules, err);
         if (status != BFR_OK)
             return status;
     }
@@ -203,9 +206,118 @@ uint16_t bfr_http_server_port(const struct bfr_http_server *server)
     return server->port;
 }
 
-uint32_t bfr_http_server_reload(struct bfr_http_server *server, struct bfr_err *err)
+// ---- change ----
+
+struct bfr_http_change {
+    SSL_CTX *context; // NULL without TLS
+    struct bfr_quota *quota;
+    uint64_t max_payload_bytes;
+    uint32_t max_connections;
+    uint32_t per_address;
+    unsigned loop_count;
+    struct bfr_rules *rules[]; // one for each loop
+};
+
+void bfr_http_server_abandon(struct bfr_http_change *change)
 {
-    return server->shared.tls == NULL ? BFR_OK : bfr_tls_reload(server->shared.tls, err);
+    if (change == NULL)
+        return;
+    for (unsigned i = 0; i < change->loop_count; i++)
+        bfr_rules_leave(change->rules[i]);
+    bfr_quota_free(change->quota);
+    SSL_CTX_free(change->context);
+    free(change);
+}
+
+static bool make_rules(struct bfr_http_change *change, const struct bfr_settings *settings)
+{
+    if (!bfr_quota_new(settings, &change->quota))
+        return false;
+    bool good = true;
+    for (unsigned i = 0; good && i < change->loop_count; i++) {
+        change->rules[i] = bfr_rules_new(settings, change->max_payload_bytes, change->quota);
+        good = change->rules[i] != NULL;
+    }
+    return good;
+}
+
+uint32_t bfr_http_server_prepare(struct bfr_http_server *server, const struct bfr_settings *settings,
+                                 uint64_t max_payload_bytes, struct bfr_http_change **out, struct bfr_err *err)
+{
+    *out = NULL;
+    struct bfr_http_change *change = calloc(1, sizeof *change + server->loop_count * sizeof change->rules[0]);
+    if (change == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
+    change->loop_count = server->loop_count;
+    change->max_payload_bytes = max_payload_bytes;
+    change->max_connections = settings->webhook.max_connections;
+    change->per_address = settings->webhook.max_connections_per_address;
+    uint32_t status = bfr_tls_prepare(server->shared.tls, &settings->webhook.tls, &change->context, err);
+    if (status == BFR_OK && !make_rules(change, settings))
+        status = bfr_err_set(err, BFR_ENOMEM, "out of memory");
+    if (status == BFR_OK)
+        *out = change;
+    else
+        bfr_http_server_abandon(change);
+    return status;
+}
+
+// A loop that does not turn would have to be reported by a watchdog; nobody waits for it for ever.
+#define ADOPT_WAIT_NS (5 * BFR_NS_PER_S)
+
+static void await_loops(struct bfr_http_shared *shared)
+{
+    const uint64_t until_ns = bfr_clock_now(&bfr_clock_system) + ADOPT_WAIT_NS;
+    pthread_mutex_lock(&shared->lock);
+    while (shared->adopting > 0 && bfr_clock_now(&bfr_clock_system) < until_ns)
+        bfr_cond_wait_until(&shared->fallen, &shared->lock, &bfr_clock_system, until_ns);
+    unsigned late = shared->adopting;
+    pthread_mutex_unlock(&shared->lock);
+    if (late > 0)
+        bfr_say(BFR_LOG_WARN, "http", "a loop is busy and takes the new limits when it turns again", "loops",
+                bfr_num(late).text, NULL);
+}
+
+// Every loop finds its own rules at its next turn, which a nudge brings about. What one has not taken since the last change
+// is dropped: it goes from the rules before that to these.
+void bfr_http_server_adopt(struct bfr_http_server *server, struct bfr_http_change *change)
+{
+    struct bfr_http_shared *shared = &server->shared;
+    bfr_quota_succeed(change->quota, server->quota, bfr_shared_now(shared));
+    bfr_quota_free(server->quota);
+    server->quota = change->quota;
+    change->quota = NULL;
+    bfr_budget_largest(shared->budget, change->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES);
+    atomic_store(&shared->connections_max, bfr_descriptors_for_connections(change->max_connections));
+    bfr_peers_limit(shared->peers, change->per_address);
+    bfr_tls_exchange(shared->tls, change->context);
+    change->context = NULL;
+    pthread_mutex_lock(&shared->lock);
+    shared->adopting += server->loop_count;
+    pthread_mutex_unlock(&shared->lock);
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        struct bfr_rules *untaken = bfr_loop_change(&server->loops[i], change->rules[i]);
+        change->rules[i] = NULL;
+        if (untaken == NULL)
+            continue;
+        bfr_rules_leave(untaken);
+        pthread_mutex_lock(&shared->lock);
+        shared->adopting--;
+        pthread_mutex_unlock(&shared->lock);
+    }
+    bfr_http_server_abandon(change);
+    await_loops(shared);
+}
+
+bool bfr_http_server_turns(struct bfr_http_server *server)
+{
+    bool all = true;
+    for (unsigned i = 0; i < server->loops_made; i++)
+        all = all && atomic_load(&server->loops[i].turned);
+    for (unsigned i = 0; all && i < server->loops_made; i++)
+        atomic_store(&server->loops[i].turned, false);
+    nudge_all(server);
+    return all;
 }
 
 void bfr_http_server_shed(struct bfr_http_server *server)
@@ -220,7 +332,7 @@ void bfr_http_server_close(struct bfr_http_server *server)
     nudge_all(server);
     pthread_mutex_lock(&shared->lock);
     while (shared->listening > 0)
-        pthread_cond_wait(&shared->deaf, &shared->lock);
+        pthread_cond_wait(&shared->fallen, &shared->lock);
     pthread_mutex_unlock(&shared->lock);
 }
 
@@ -250,12 +362,12 @@ void bfr_http_server_free(struct bfr_http_server *server)
     for (unsigned i = 0; i < server->loops_made; i++)
         bfr_loop_fini(&server->loops[i]);
     bfr_budget_release(server->shared.budget);
-    bfr_quota_free(server->shared.quota);
+    bfr_quota_free(server->quota);
     bfr_peers_free(server->shared.peers);
     bfr_tls_free(server->shared.tls);
     free(server->shared.trusted);
     EVP_MD_free(server->shared.sha256);
-    pthread_cond_destroy(&server->shared.deaf);
+    pthread_cond_destroy(&server->shared.fallen);
     pthread_mutex_destroy(&server->shared.lock);
     free(server);
 }

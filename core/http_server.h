@@ -13,7 +13,7 @@
 struct bfr_http_server;
 
 struct bfr_http_setup {
-    const struct bfr_settings *settings; // must outlive the server
+    const struct bfr_settings *settings; // those of the start; read by new and start alone
     uint64_t max_payload_bytes;          // the effective limit
     const struct bfr_clock *clock;
     struct bfr_metrics *metrics;
@@ -29,8 +29,16 @@ BFR_MUST_CHECK uint32_t bfr_http_server_start(struct bfr_http_server *server, st
 // The port of the first listener (for webhook.port 0).
 uint16_t bfr_http_server_port(const struct bfr_http_server *server);
 
-// Read certificate and key again. After a failure the old ones stay. [main]
-BFR_MUST_CHECK uint32_t bfr_http_server_reload(struct bfr_http_server *server, struct bfr_err *err);
+// A change of limits, quotas and certificates in two steps: whatever can fail is done in the first, which changes nothing.
+// Then either adopt, after which every loop judges new requests by them, or abandon. [main]
+struct bfr_http_change;
+BFR_MUST_CHECK uint32_t bfr_http_server_prepare(struct bfr_http_server *server, const struct bfr_settings *settings,
+                                                uint64_t max_payload_bytes, struct bfr_http_change **out,
+                                                struct bfr_err *err);
+void bfr_http_server_adopt(struct bfr_http_server *server, struct bfr_http_change *change);
+void bfr_http_server_abandon(struct bfr_http_change *change); // NULL is allowed
+// Has every loop turned since the last call, which asked it to? Asks again. Between start and stop; one thread at a time.
+bool bfr_http_server_turns(struct bfr_http_server *server);
 // Still serve everything, but end each connection after its reply.
 void bfr_http_server_shed(struct bfr_http_server *server);
 // Empty the accept queues, close the listeners; a new request on an open connection gets 503 and close.

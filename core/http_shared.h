@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all loops of the webhook server share: settings, the ways out to auth and pipeline, the budget, the figures, and
-// the flags by which the main thread steers. Written before the loops start, except for the atomics.
+// the flags by which the main thread steers. Written before the loops start, except for the atomics and what has a lock.
 #ifndef BFR_CORE_HTTP_SHARED_H
 #define BFR_CORE_HTTP_SHARED_H
 
@@ -13,16 +13,14 @@
 #include "http_budget.h"
 #include "http_figures.h"
 #include "http_peers.h"
-#include "http_quota.h"
 #include "http_server.h"
 #include "http_tls_context.h"
 
 struct bfr_http_shared {
-    struct bfr_http_setup setup;
+    struct bfr_http_setup setup; // its settings serve the start alone; limits are the loops' rules
     struct bfr_budget *budget;
-    struct bfr_quota *quota; // NULL = nothing is limited
-    struct bfr_peers *peers; // NULL = no limit per address
-    uint32_t connections_max;
+    struct bfr_peers *peers;
+    _Atomic uint32_t connections_max;
     struct bfr_figures figures;
     struct bfr_tls *tls;      // NULL: no TLS on the webhook port
     struct bfr_cidr *trusted; // webhook.proxy_protocol.trusted
@@ -37,9 +35,10 @@ struct bfr_http_shared {
     atomic_bool finishing; // leave when nothing is in flight, or at finish_by_ns
     _Atomic uint64_t finish_by_ns;
 
-    pthread_mutex_t lock; // of `listening`
-    pthread_cond_t deaf;  // `listening` has fallen
-    unsigned listening;   // loops with open listeners
+    pthread_mutex_t lock;  // of the two counts
+    pthread_cond_t fallen; // one of them has
+    unsigned listening;    // loops with open listeners
+    unsigned adopting;     // loops that have not taken their new rules
 };
 
 static inline uint64_t bfr_shared_now(const struct bfr_http_shared *shared)

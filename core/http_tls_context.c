@@ -16,15 +16,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "log.h"
-
 #define FILE_MAX (1 << 20) // of a PEM file; a bundle of every public authority is a fifth of it
 
 // TLS 1.2 with forward secrecy and authenticated ciphers only; 1.3 has no others.
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SHA1"
 
 struct bfr_tls {
-    struct bfr_tls_settings settings;
     const char *section;
     pthread_mutex_t lock; // of `context`
     SSL_CTX *context;
@@ -54,7 +51,7 @@ static uint32_t read_file(const char *path, char **out, size_t *out_size, struct
     uint32_t status = BFR_EFAIL;
     char *text = NULL;
     size_t size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO is refused below, not waited for
     if (fd < 0 || fstat(fd, out_info) != 0) {
         bfr_err_set(err, status, "cannot read '%s': %s", path, strerror(errno));
         goto out;
@@ -83,6 +80,17 @@ out:
     if (fd >= 0)
         close(fd);
     return status;
+}
+
+// For the files that OpenSSL opens itself.
+static uint32_t check_file(const char *path, struct bfr_err *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || access(path, R_OK) != 0)
+        return bfr_err_set(err, BFR_EFAIL, "cannot read '%s': %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode) || info.st_size > FILE_MAX)
+        return bfr_err_set(err, BFR_EFAIL, "'%s' is not a regular file of at most 1 MiB", path);
+    return BFR_OK;
 }
 
 // Whoever asks for a passphrase gets none: there is nobody to type it.
@@ -124,8 +132,9 @@ static uint32_t load_key(const char *path, EVP_PKEY **out, struct notes *notes, 
 static uint32_t use_certificate(SSL_CTX *context, const char *path, struct notes *notes, struct bfr_err *err)
 {
     char reason[128];
-    if (access(path, R_OK) != 0)
-        return bfr_err_set(err, BFR_EFAIL, "cannot read '%s': %s", path, strerror(errno));
+    uint32_t status = check_file(path, err);
+    if (status != BFR_OK)
+        return status;
     if (SSL_CTX_use_certificate_chain_file(context, path) != 1)
         return bfr_err_set(err, BFR_EINVAL, "'%s' is not a chain of certificates in PEM form: %s", path,
                            bfr_tls_error(reason, sizeof reason));
@@ -160,8 +169,9 @@ static uint32_t use_client_ca(SSL_CTX *context, const char *path, struct bfr_err
     char reason[128];
     if (path[0] == '\0')
         return BFR_OK;
-    if (access(path, R_OK) != 0)
-        return bfr_err_set(err, BFR_EFAIL, "cannot read '%s': %s", path, strerror(errno));
+    uint32_t status = check_file(path, err);
+    if (status != BFR_OK)
+        return status;
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(path);
     if (names == NULL || SSL_CTX_load_verify_file(context, path) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -226,7 +236,6 @@ uint32_t bfr_tls_new(const struct bfr_tls_settings *settings, const char *sectio
         free(tls);
         return bfr_err_set(err, status, "%s: %s", section, cause.text);
     }
-    tls->settings = *settings;
     tls->section = section;
     pthread_mutex_init(&tls->lock, NULL);
     *out = tls;
@@ -242,31 +251,27 @@ void bfr_tls_free(struct bfr_tls *tls)
     free(tls);
 }
 
-static void warn(const struct bfr_tls *tls, const char *what, const char *path)
-{
-    bfr_say(BFR_LOG_WARN, "tls", what, "section", tls->section, "file", path, NULL);
-}
-
-uint32_t bfr_tls_reload(struct bfr_tls *tls, struct bfr_err *err)
+uint32_t bfr_tls_prepare(const struct bfr_tls *tls, const struct bfr_tls_settings *settings, SSL_CTX **out,
+                         struct bfr_err *err)
 {
     struct bfr_err cause = {.size = sizeof cause};
     struct notes notes;
-    SSL_CTX *fresh = NULL;
-    uint32_t status = load(&tls->settings, &fresh, &notes, &cause);
-    if (status != BFR_OK)
-        return bfr_err_set(err, status, "%s: %s", tls->section, cause.text);
-    if (notes.expired)
-        warn(tls, "the certificate has expired; clients will refuse it until it is renewed", tls->settings.certificate);
-    if (notes.not_yet)
-        warn(tls, "the certificate is not valid yet; look at the clock", tls->settings.certificate);
-    if (notes.key_exposed)
-        warn(tls, "other users of this machine can reach the private key; chmod o= it", tls->settings.key);
+    *out = NULL;
+    if (tls == NULL)
+        return BFR_OK;
+    uint32_t status = load(settings, out, &notes, &cause);
+    return status == BFR_OK ? BFR_OK : bfr_err_set(err, status, "%s: %s", tls->section, cause.text);
+}
+
+void bfr_tls_exchange(struct bfr_tls *tls, SSL_CTX *context)
+{
+    if (tls == NULL)
+        return;
     pthread_mutex_lock(&tls->lock);
     SSL_CTX *old = tls->context;
-    tls->context = fresh;
+    tls->context = context;
     pthread_mutex_unlock(&tls->lock);
     SSL_CTX_free(old); // sessions that use it hold it
-    return BFR_OK;
 }
 
 SSL *bfr_tls_session(struct bfr_tls *tls)

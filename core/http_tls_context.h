@@ -18,8 +18,11 @@ BFR_MUST_CHECK uint32_t bfr_tls_new(const struct bfr_tls_settings *settings, con
                                     struct bfr_err *err);
 void bfr_tls_free(struct bfr_tls *tls); // NULL is allowed
 
-// Load them again; connections that are open keep what they began with. After a failure nothing has changed. [main]
-BFR_MUST_CHECK uint32_t bfr_tls_reload(struct bfr_tls *tls, struct bfr_err *err);
+// What is to take the place of `tls`, and its exchange: connections that are open keep what they began with. Both NULL, and all
+// is well, when `tls` is NULL. [main]
+BFR_MUST_CHECK uint32_t bfr_tls_prepare(const struct bfr_tls *tls, const struct bfr_tls_settings *settings,
+                                        SSL_CTX **out, struct bfr_err *err);
+void bfr_tls_exchange(struct bfr_tls *tls, SSL_CTX *context);
 
 // The server's side of a new connection; NULL when memory is short. [any]
 SSL *bfr_tls_session(struct bfr_tls *tls);

@@ -117,6 +117,13 @@ static const char *find_field(const char *const *fields, const char *name)
     return NULL;
 }
 
+// What makes an event one of its own (log_fold.h).
+static const char *find_name(const char *const *fields)
+{
+    const char *kept = find_field(fields, "kept");
+    return kept != NULL ? kept : find_field(fields, "finding");
+}
+
 static void empty_at_exit(void)
 {
     pthread_mutex_lock(&lock);
@@ -140,8 +147,7 @@ void bfr_log_write(uint32_t level, const char *inst, const char *message, const 
     bfr_log_line_begin(&line, atomic_load_explicit(&log_format, memory_order_relaxed),
                        bfr_clock_wall(&bfr_clock_system), level, inst, message, fields);
     if (level > BFR_LOG_DEBUG)
-        bfr_log_fold_add(&fold, bfr_clock_now(&bfr_clock_system), level, inst, message, find_field(fields, "kept"),
-                         &line);
+        bfr_log_fold_add(&fold, bfr_clock_now(&bfr_clock_system), level, inst, message, find_name(fields), &line);
     else
         emit_line(&line, 1);
     pthread_mutex_unlock(&lock);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folding of repeated log lines, in a table of fixed size. The rule, exactly:
 //
-//   1. Events are of one kind when level, inst and message are the same texts; fields do not count, but one: "kept" names
-//      what was put aside for a person, who cannot look for what no line names. An event that names another one than the
-//      last event of its kind is written at once, after what was kept of that kind.
+//   1. Events are of one kind when level, inst and message are the same texts; fields do not count, but two: "kept" names
+//      what was put aside for a person, who cannot look for what no line names, and "finding" is what is wrong in a file. An
+//      event that names another one than the last event of its kind is written at once, after what was kept of that kind.
 //   2. The first event of a kind is written at once and opens a window of one second.
 //   3. Further events of that kind within the window are counted; the last one's line is kept.
 //   4. After the window: an event that comes is written at once; without one, the kept line is written at the next

@@ -41,7 +41,8 @@ struct bfr_runner {
 };
 
 struct bfr_pipeline {
-    struct bfr_settings settings;
+    uint32_t ack;              // enum bfr_ack_level
+    atomic_uint tenant_labels; // tenants with metrics of their own
     const struct bfr_clock *clock;
     struct bfr_metrics *metrics;
     struct bfr_port *ports; // queues, then sinks

@@ -34,6 +34,8 @@ enum bfr_claimed {
 
 struct bfr_dedup *bfr_dedup_new(const struct bfr_dedup_setup *setup); // NULL when memory is short
 void bfr_dedup_free(struct bfr_dedup *dedup);
+// Other limits from now on; what is beyond them is forgotten as claims come and go. [any]
+void bfr_dedup_limit(struct bfr_dedup *dedup, uint64_t window_ms, uint32_t max_entries);
 
 // Claim the key of a complete batch; `waiter` becomes the claim's in the cases NEW and KNOWN. [loop]
 uint32_t bfr_dedup_claim(struct bfr_dedup *dedup, const struct bfr_batch *batch, struct bfr_waiter *waiter,

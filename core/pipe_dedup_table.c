@@ -113,19 +113,26 @@ void bfr_dedup_make_known(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard
 
 void bfr_dedup_trim(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, uint64_t now)
 {
-    uint64_t window_ns = dedup->set.window_ms * BFR_NS_PER_MS;
+    uint64_t window_ns = atomic_load_explicit(&dedup->window_ms, memory_order_relaxed) * BFR_NS_PER_MS;
     // NOLINTBEGIN(clang-analyzer-unix.Malloc): bfr_dedup_drop takes the claim off the list before it frees it
     for (;;) {
         struct bfr_claim *oldest = shard->known.head;
         if (oldest == NULL)
             return;
-        bool over = atomic_load_explicit(&dedup->known, memory_order_relaxed) > dedup->set.max_entries;
+        bool over = atomic_load_explicit(&dedup->known, memory_order_relaxed) >
+                    atomic_load_explicit(&dedup->max_entries, memory_order_relaxed);
         if (!over && now - oldest->known_ns < window_ns)
             return;
         bfr_must(oldest->answer != 0);
         bfr_dedup_drop(dedup, shard, oldest);
     }
     // NOLINTEND(clang-analyzer-unix.Malloc)
+}
+
+void bfr_dedup_limit(struct bfr_dedup *dedup, uint64_t window_ms, uint32_t max_entries)
+{
+    atomic_store(&dedup->window_ms, window_ms);
+    atomic_store(&dedup->max_entries, max_entries);
 }
 
 struct bfr_dedup *bfr_dedup_new(const struct bfr_dedup_setup *setup)
@@ -135,6 +142,7 @@ struct bfr_dedup *bfr_dedup_new(const struct bfr_dedup_setup *setup)
         return NULL;
     memset(dedup, 0, sizeof *dedup);
     dedup->set = *setup;
+    bfr_dedup_limit(dedup, setup->window_ms, setup->max_entries);
     bool ok = bfr_hash_seed_init(&dedup->seed);
     for (size_t i = 0; i < BFR_DEDUP_SHARDS; i++) {
         struct bfr_dedup_shard *shard = &dedup->shards[i];

@@ -46,7 +46,9 @@ struct bfr_dedup_shard {
 
 struct bfr_dedup {
     struct bfr_dedup_shard shards[BFR_DEDUP_SHARDS];
-    struct bfr_dedup_setup set;
+    struct bfr_dedup_setup set; // but for its limits, which a reload may change:
+    _Atomic uint64_t window_ms;
+    _Atomic uint32_t max_entries;
     struct bfr_hash_seed seed;
     atomic_size_t count; // all claims
     atomic_size_t known; // those in the shards' `known` lists: what max_entries bounds

@@ -260,7 +260,7 @@ static void write_sinks(struct bfr_pipeline *pipeline, struct bfr_metrics_writer
 void bfr_pipe_figures_collect(void *arg, struct bfr_metrics_writer *writer)
 {
     struct bfr_pipeline *pipeline = arg;
-    struct rows rows = {.labels_max = pipeline->settings.metrics.tenant_labels};
+    struct rows rows = {.labels_max = atomic_load(&pipeline->tenant_labels)};
     bfr_ledger_visit(pipeline->ledger, rows_gather, &rows);
     if (!rows.short_of_memory && (rows.rest.tenant == NULL || rows_append(&rows, &rows.rest))) {
         write_ledger(writer, &rows);

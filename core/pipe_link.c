@@ -50,7 +50,7 @@ static struct bfr_slot *inbox_take(struct bfr_link *link)
 static bool inbox_has_news(struct bfr_link *link)
 {
     pthread_mutex_lock(&link->lock);
-    bool news = link->done_first != NULL || (link->target_ready && link->blocked);
+    bool news = link->done_first != NULL || link->retuned || (link->target_ready && link->blocked);
     pthread_mutex_unlock(&link->lock);
     return news;
 }
@@ -72,13 +72,55 @@ void bfr_link_source_ready(struct bfr_link *link)
     link->set.wake(link->set.wake_arg);
 }
 
+// --- a reload
+
+static struct bfr_tune tune_of(const struct bfr_settings *settings)
+{
+    return (struct bfr_tune){.initial_ms = settings->retry.initial_ms,
+                             .max_ms = settings->retry.max_ms,
+                             .probe_interval_ms = settings->retry.probe_interval_ms,
+                             .attempts = settings->retry.attempts};
+}
+
+void bfr_link_retune(struct bfr_link *link, const struct bfr_settings *settings)
+{
+    pthread_mutex_lock(&link->lock);
+    link->tune = tune_of(settings);
+    link->retuned = true;
+    pthread_mutex_unlock(&link->lock);
+    link->set.wake(link->set.wake_arg);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+// A person has mended something, or shortened a wait: neither is to be waited for under the old rule.
+static void take_tune(struct bfr_link *link, uint64_t now)
+{
+    pthread_mutex_lock(&link->lock);
+    bool retuned = link->retuned;
+    const struct bfr_tune tune = link->tune;
+    link->retuned = false;
+    pthread_mutex_unlock(&link->lock);
+    if (!retuned)
+        return;
+    bfr_retry_limit(&link->retry, tune.initial_ms, tune.max_ms, tune.attempts);
+    link->probe_interval_ns = tune.probe_interval_ms * BFR_NS_PER_MS;
+    link->probe_at_ns = sooner(link->probe_at_ns, now + link->probe_interval_ns);
+    link->blocked_until_ns = sooner(link->blocked_until_ns, now + link->probe_interval_ns);
+    if (atomic_exchange(&link->fatal, false))
+        bfr_say(BFR_LOG_INFO, bfr_stage_name(link->set.target), "stage is tried again after a reload", NULL);
+}
+
 // --- leasing and putting
 
 // A refused put is tried again at the latest after this long, so that a plugin that forgets ready() costs speed only.
 static void link_block(struct bfr_link *link, uint64_t now)
 {
     link->blocked = true;
-    link->blocked_until_ns = now + link->set.settings->retry.probe_interval_ms * BFR_NS_PER_MS;
+    link->blocked_until_ns = now + link->probe_interval_ns;
 }
 
 static uint32_t link_lease(struct bfr_link *link, uint32_t max_batches, uint32_t flags, uint64_t now,
@@ -239,8 +281,7 @@ static uint64_t feed_probe(struct bfr_link *link, uint64_t now)
         return UINT64_MAX;
     if (link_lease(link, 1, BFR_LEASE_PROBE, now, &lease, &due) == 0)
         return due;
-    link->probe_at_ns =
-        now + bfr_retry_around(&link->retry, link->set.settings->retry.probe_interval_ms * BFR_NS_PER_MS);
+    link->probe_at_ns = now + bfr_retry_around(&link->retry, link->probe_interval_ns);
     link_offer(link, &lease, 1, true, now);
     return link->blocked ? link->blocked_until_ns : link->probe_at_ns;
 }
@@ -272,6 +313,7 @@ uint64_t bfr_link_step(struct bfr_link *link)
     struct bfr_slot *done = inbox_take(link);
     bool answered = done != NULL;
     bfr_link_judge(link, done, now);
+    take_tune(link, now);
     uint64_t due = link_feed(link, now);
     note_silence(link, answered, now);
     return inbox_has_news(link) ? now : due;
@@ -363,7 +405,7 @@ struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup)
     struct bfr_link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return NULL;
-    const struct bfr_settings *settings = setup->settings;
+    const struct bfr_tune tune = tune_of(setup->settings);
     pthread_mutex_init(&link->lock, NULL);
     link->set = *setup;
     link->to_sink = bfr_stage_kind(setup->target) == BFR_KIND_SINK;
@@ -377,8 +419,9 @@ struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup)
         bfr_link_free(link);
         return NULL;
     }
-    bfr_retry_init(&link->retry, settings->retry.initial_ms, settings->retry.max_ms, settings->retry.attempts,
-                   link->seed.k0);
+    bfr_retry_init(&link->retry, tune.initial_ms, tune.max_ms, tune.attempts, link->seed.k0);
+    link->probe_interval_ns = tune.probe_interval_ms * BFR_NS_PER_MS;
+    link->set.settings = NULL; // may be replaced by a reload
     return link;
 }
 

@@ -14,7 +14,7 @@ struct bfr_link;
 
 struct bfr_link_setup {
     const struct bfr_clock *clock;
-    const struct bfr_settings *settings; // retry; must outlive the link
+    const struct bfr_settings *settings; // retry, as it is at first; read by bfr_link_new alone
     struct bfr_stage *source;            // a queue
     uint32_t consumer;                   // which one of it
     struct bfr_stage *target;            // a queue or a sink
@@ -46,6 +46,9 @@ struct bfr_deliveries *bfr_link_deliveries(struct bfr_link *link);
 void bfr_link_target_ready(struct bfr_link *link);
 // The source said ready: there may be more to lease. [any]
 void bfr_link_source_ready(struct bfr_link *link);
+
+// After a reload: other limits from the next turn on, and a target that gave up for good is tried again. [any]
+void bfr_link_retune(struct bfr_link *link, const struct bfr_settings *settings);
 
 // For the end: lease no more / charge no more failures, the target is giving up what it cannot finish. [main]
 void bfr_link_halt(struct bfr_link *link);

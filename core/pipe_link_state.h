@@ -13,6 +13,12 @@
 
 #define BFR_LINK_GROUP BFR_PUT_MAX // leases ended or offered with one call
 
+// What a reload may change of a link.
+struct bfr_tune {
+    uint64_t initial_ms, max_ms, probe_interval_ms;
+    uint32_t attempts;
+};
+
 struct bfr_link {
     struct bfr_link_setup set;
     bool to_sink;
@@ -25,10 +31,13 @@ struct bfr_link {
     struct bfr_slot *done_first, **done_last; // completed, not yet judged
     bool target_ready;                        // since the present turn began
     char reason[200];                         // why the link is open or fatal
+    bool retuned;                             // `tune` is to be taken
+    struct bfr_tune tune;
 
     // The pump's own.
     struct bfr_credit credit;
     struct bfr_retry retry;
+    uint64_t probe_interval_ns;
     struct bfr_breaker breaker;
     struct bfr_hash_seed seed;
     uint64_t in_flight_bytes;

@@ -141,14 +141,14 @@ static uint32_t sink_window(const struct bfr_stage *stage)
 static uint32_t queue_level(const struct bfr_pipeline *pipeline, size_t index)
 {
     uint32_t level = is_stable(pipeline->ports[index].stage) ? BFR_ACK_DISK : BFR_ACK_MEMORY;
-    uint32_t wanted = pipeline->settings.ack;
+    uint32_t wanted = pipeline->ack;
     return pipeline->entry_level < wanted && wanted <= level ? level : 0;
 }
 
 // Does a sender wait while a batch is on its way into the queue at `index`?
 static bool queue_awaited(const struct bfr_pipeline *pipeline, size_t index)
 {
-    return index == 0 || pipeline->settings.ack == BFR_ACK_SINK || queue_level(pipeline, index) != 0;
+    return index == 0 || pipeline->ack == BFR_ACK_SINK || queue_level(pipeline, index) != 0;
 }
 
 // Fill the ports. The intake reserves in the queues up to the first stable one: only these are certain to have been
@@ -208,7 +208,8 @@ static uint32_t entries_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
     return BFR_OK;
 }
 
-static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to, uint32_t consumer, struct bfr_err *err)
+static uint32_t link_make(struct bfr_pipeline *pipeline, const struct bfr_settings *settings, size_t from, size_t to,
+                          uint32_t consumer, struct bfr_err *err)
 {
     struct bfr_runner *runner = &pipeline->runners[pipeline->runner_count];
     struct bfr_port *source = &pipeline->ports[from], *target = &pipeline->ports[to];
@@ -216,12 +217,12 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
     const struct bfr_queue_vtable *queue = bfr_stage_queue(target->stage);
     const struct bfr_link_setup setup = {
         .clock = pipeline->clock,
-        .settings = &pipeline->settings,
+        .settings = settings,
         .source = source->stage,
         .consumer = consumer,
         .target = target->stage,
         .window = to_sink ? target->window : QUEUE_WINDOW,
-        .level = to_sink ? (pipeline->settings.ack == BFR_ACK_SINK ? BFR_ACK_SINK : 0) : queue_level(pipeline, to),
+        .level = to_sink ? (pipeline->ack == BFR_ACK_SINK ? BFR_ACK_SINK : 0) : queue_level(pipeline, to),
         .rationed = !to_sink && !target->rationed && BFR_HAS_CALL(queue, reserve) && BFR_HAS_CALL(queue, release),
         .ledger = pipeline->ledger,
         .flows = pipeline->flows,
@@ -247,13 +248,13 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, size_t from, size_t to,
 }
 
 // Queue i feeds queue i + 1; the last queue feeds every sink.
-static uint32_t links_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
+static uint32_t links_make(struct bfr_pipeline *pipeline, const struct bfr_settings *settings, struct bfr_err *err)
 {
     uint32_t status = BFR_OK;
     for (size_t i = 0; status == BFR_OK && i + 1 < pipeline->queue_count; i++)
-        status = link_make(pipeline, i, i + 1, 0, err);
+        status = link_make(pipeline, settings, i, i + 1, 0, err);
     for (size_t i = 0; status == BFR_OK && pipeline->queue_count > 0 && i < pipeline->sink_count; i++)
-        status = link_make(pipeline, pipeline->queue_count - 1, pipeline->queue_count + i, (uint32_t)i, err);
+        status = link_make(pipeline, settings, pipeline->queue_count - 1, pipeline->queue_count + i, (uint32_t)i, err);
     return status;
 }
 
@@ -291,14 +292,13 @@ static void stages_hook(struct bfr_pipeline *pipeline)
     }
 }
 
-static bool books_make(struct bfr_pipeline *pipeline)
+static bool books_make(struct bfr_pipeline *pipeline, const struct bfr_settings *settings)
 {
-    const struct bfr_settings *settings = &pipeline->settings;
     bfr_pipe_figures_init(&pipeline->figures, pipeline->metrics);
     pipeline->ledger = bfr_ledger_new();
     pipeline->dedup = bfr_dedup_new(&(struct bfr_dedup_setup){
         .clock = pipeline->clock,
-        .level = settings->ack,
+        .level = pipeline->ack,
         .window_ms = settings->dedup.window_ms,
         .max_entries = settings->dedup.max_entries,
         .duplicates = pipeline->figures.duplicates,
@@ -317,7 +317,8 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     pthread_mutex_init(&pipeline->lock, NULL);
     pthread_rwlock_init(&pipeline->visitors, NULL);
     bfr_cond_init(&pipeline->changed);
-    pipeline->settings = *setup->settings;
+    pipeline->ack = setup->settings->ack;
+    atomic_init(&pipeline->tenant_labels, setup->settings->metrics.tenant_labels);
     pipeline->clock = setup->clock;
     pipeline->metrics = setup->metrics;
     pipeline->flows = setup->flows;
@@ -327,7 +328,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     pipeline->ports = calloc(bfr_port_count(pipeline), sizeof *pipeline->ports);
     pipeline->runners = calloc(bfr_port_count(pipeline), sizeof *pipeline->runners);
 
-    if (pipeline->ports == NULL || pipeline->runners == NULL || !books_make(pipeline))
+    if (pipeline->ports == NULL || pipeline->runners == NULL || !books_make(pipeline, setup->settings))
         status = no_memory(err);
     if (status == BFR_OK) {
         ports_fill(pipeline, setup);
@@ -336,7 +337,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
         status = entries_make(pipeline, err);
     }
     if (status == BFR_OK)
-        status = links_make(pipeline, err);
+        status = links_make(pipeline, setup->settings, err);
     if (status == BFR_OK)
         status = consumers_tell(pipeline, err);
     if (status != BFR_OK) {
@@ -367,6 +368,18 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
     pthread_rwlock_destroy(&pipeline->visitors);
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline);
+}
+
+void bfr_pipeline_retune(struct bfr_pipeline *pipeline, const struct bfr_settings *settings)
+{
+    atomic_store(&pipeline->tenant_labels, settings->metrics.tenant_labels);
+    bfr_dedup_limit(pipeline->dedup, settings->dedup.window_ms, settings->dedup.max_entries);
+    for (size_t i = 0; i < bfr_port_count(pipeline); i++)
+        atomic_store(&pipeline->ports[i].fatal, false);
+    for (size_t i = 0; i < pipeline->runner_count; i++) {
+        if (pipeline->runners[i].link != NULL)
+            bfr_link_retune(pipeline->runners[i].link, settings);
+    }
 }
 
 // In the order of the data's way, so that one step can carry a batch through all of it.

@@ -35,6 +35,10 @@ BFR_MUST_CHECK uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct
 // Would a batch be accepted now? False gives a static reason. [any]
 bool bfr_pipeline_ready(struct bfr_pipeline *pipeline, const char **out_reason);
 
+// A reload: retry, the duplicates' window and the cap of tenant labels as in `settings`; stages that gave up for good are tried
+// again, whose own reload came before. [main]
+void bfr_pipeline_retune(struct bfr_pipeline *pipeline, const struct bfr_settings *settings);
+
 // From now on submit answers BUSY "draining".
 void bfr_pipeline_close(struct bfr_pipeline *pipeline);
 // Empty volatile queues into the stable one, or, without one, into the sinks; let deliveries in flight finish. Returns

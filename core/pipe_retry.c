@@ -9,12 +9,15 @@
 
 void bfr_retry_init(struct bfr_retry *retry, uint64_t initial_ms, uint64_t max_ms, uint32_t attempts, uint64_t seed)
 {
-    *retry = (struct bfr_retry){
-        .initial_ns = initial_ms * BFR_NS_PER_MS,
-        .max_ns = max_ms * BFR_NS_PER_MS,
-        .attempts = attempts,
-        .random = seed,
-    };
+    bfr_retry_limit(retry, initial_ms, max_ms, attempts);
+    retry->random = seed;
+}
+
+void bfr_retry_limit(struct bfr_retry *retry, uint64_t initial_ms, uint64_t max_ms, uint32_t attempts)
+{
+    retry->initial_ns = initial_ms * BFR_NS_PER_MS;
+    retry->max_ns = max_ms * BFR_NS_PER_MS;
+    retry->attempts = attempts;
 }
 
 // SplitMix64: well spread and enough for jitter, which nobody gains from guessing.

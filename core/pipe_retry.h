@@ -14,6 +14,8 @@ struct bfr_retry {
 };
 
 void bfr_retry_init(struct bfr_retry *retry, uint64_t initial_ms, uint64_t max_ms, uint32_t attempts, uint64_t seed);
+// Other limits from now on; waits that have begun stay as they are.
+void bfr_retry_limit(struct bfr_retry *retry, uint64_t initial_ms, uint64_t max_ms, uint32_t attempts);
 // How long to wait after failure number `failures` (1 for the first): full jitter, at least 1 ms, at least what the far
 // end asked for.
 uint64_t bfr_retry_delay(struct bfr_retry *retry, uint32_t failures, uint64_t retry_after_ms);

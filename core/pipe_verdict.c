@@ -106,8 +106,7 @@ static bool link_outage(struct bfr_link *link, const struct bfr_slot *slot, uint
         atomic_store(&link->open, true);
     }
     if (link->breaker.open && !was_open) {
-        uint64_t interval_ns = link->set.settings->retry.probe_interval_ms * BFR_NS_PER_MS;
-        link->probe_at_ns = now + bfr_retry_around(&link->retry, interval_ns);
+        link->probe_at_ns = now + bfr_retry_around(&link->retry, link->probe_interval_ns);
         link_log(link, BFR_LOG_WARN, "sink is unreachable; batches are held, one probe per interval", slot);
     }
     return blame == BFR_BLAME_BATCH;
@@ -150,7 +149,7 @@ static void judge_uncharged(struct bfr_link *link, struct verdicts *verdicts, st
     const struct bfr_lease *lease = slot->item;
     uint64_t wait_ns = slot->retry_after_ms < UINT32_MAX ? slot->retry_after_ms * BFR_NS_PER_MS : 0;
     if (!link->breaker.open && !atomic_load(&link->excused)) {
-        uint64_t around = bfr_retry_around(&link->retry, link->set.settings->retry.probe_interval_ms * BFR_NS_PER_MS);
+        uint64_t around = bfr_retry_around(&link->retry, link->probe_interval_ns);
         wait_ns = wait_ns > around ? wait_ns : around;
     }
     nack_at(verdicts, slot, lease->attempts, wait_ns > 0 ? now + wait_ns : 0);

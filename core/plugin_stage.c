@@ -157,6 +157,13 @@ uint32_t bfr_stage_reload(struct bfr_stage *stage, struct bfr_err *err)
     return status == BFR_OK ? BFR_OK : pass_error(stage, status, "reload", &text, err);
 }
 
+const struct bfr_values *bfr_stage_set_values(struct bfr_stage *stage, const struct bfr_values *values)
+{
+    const struct bfr_values *former = stage->values;
+    stage->values = values;
+    return former;
+}
+
 static void say_health(struct bfr_health *out, uint32_t state, const char *reason)
 {
     memset(out, 0, sizeof *out);

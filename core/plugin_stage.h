@@ -64,6 +64,8 @@ void bfr_stage_drain(struct bfr_stage *stage, uint64_t deadline_ns);
 void bfr_stage_stop(struct bfr_stage *stage); // also from STARTED
 void bfr_stage_destroy(struct bfr_stage *stage);
 BFR_MUST_CHECK uint32_t bfr_stage_reload(struct bfr_stage *stage, struct bfr_err *err);
+// What its getters read from now on: before bfr_stage_reload, and again after one that failed. Returns what it was. Borrowed.
+const struct bfr_values *bfr_stage_set_values(struct bfr_stage *stage, const struct bfr_values *values);
 void bfr_stage_health(struct bfr_stage *stage, struct bfr_health *out); // any state
 bool bfr_stage_probed(struct bfr_stage *stage); // started: does its health speak of what it met?
 
