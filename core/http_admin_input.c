@@ -167,6 +167,11 @@ bool bfr_admin_read_dry_run(struct evhttp_request *request, bool *out)
     return read_members(request, &member, 1);
 }
 
+bool bfr_admin_read_nothing(struct evhttp_request *request)
+{
+    return read_members(request, NULL, 0);
+}
+
 bool bfr_admin_read_level(struct evhttp_request *request, uint32_t *out)
 {
     char level[16] = "";

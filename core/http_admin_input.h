@@ -17,6 +17,9 @@ BFR_MUST_CHECK bool bfr_admin_read_selector(struct evhttp_request *request, stru
 // Only `dry_run`; no body at all is as good as an empty object.
 BFR_MUST_CHECK bool bfr_admin_read_dry_run(struct evhttp_request *request, bool *out);
 
+// Nothing, or an empty object.
+BFR_MUST_CHECK bool bfr_admin_read_nothing(struct evhttp_request *request);
+
 // Only `level`, one of the log's four. *out: enum bfr_log_level.
 BFR_MUST_CHECK bool bfr_admin_read_level(struct evhttp_request *request, uint32_t *out);
 

@@ -6,6 +6,7 @@
 #include <bfr/text.h>
 
 #include "clock.h"
+#include "http_admin_input.h"
 #include "http_admin_work.h"
 
 const struct bfr_settings *bfr_admin_enter(const struct bfr_http_admin *admin)
@@ -77,5 +78,6 @@ void bfr_admin_page_reload(struct bfr_http_admin *admin, struct evhttp_request *
 {
     (void)parameter;
     const struct bfr_admin_job order = {.run = reload};
-    bfr_admin_work_order(admin, request, &order);
+    if (bfr_admin_read_nothing(request))
+        bfr_admin_work_order(admin, request, &order);
 }

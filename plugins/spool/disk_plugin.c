@@ -51,6 +51,18 @@ static uint32_t start(void *self, struct bfr_err *err)
     return bfr_disk_start(self, err);
 }
 
+// The window of what is remembered over a restart counts at the next one, which reads it anew.
+static uint32_t reload(void *self, struct bfr_err *err)
+{
+    struct disk_queue *queue = self;
+    (void)err;
+    pthread_mutex_lock(&queue->mutex);
+    queue->options.fresh_share = queue->host->config_number(queue->host, "fresh_share");
+    pthread_mutex_unlock(&queue->mutex);
+    bfr_recent_entries(&queue->recent, integer(queue->host, "recent_max_entries"));
+    return BFR_OK;
+}
+
 static void drain(void *self, uint64_t deadline_ns)
 {
     bfr_disk_commit_drain(self, deadline_ns);
@@ -98,6 +110,7 @@ static const struct bfr_option options[] = {
      .help = "most bytes of bodies that stay in RAM after they are on the disk, so that they need not be read again"},
     {.name = "fresh_share",
      .type = BFR_OPTION_NUMBER,
+     .flags = BFR_OPTION_LIVE,
      .fallback = "0.5",
      .min = "0",
      .max = "1",
@@ -122,11 +135,13 @@ static const struct bfr_option options[] = {
      .help = "purge dead letters that are older; 0: keep them"},
     {.name = "recent_window",
      .type = BFR_OPTION_DURATION,
+     .flags = BFR_OPTION_LIVE,
      .fallback = "1h",
      .help = "how long the keys of accepted batches are remembered over a restart",
      .inherits = "dedup.window"},
     {.name = "recent_max_entries",
      .type = BFR_OPTION_INTEGER,
+     .flags = BFR_OPTION_LIVE,
      .fallback = "200000",
      .min = "1",
      .help = "how many of them",
@@ -138,6 +153,7 @@ static const struct bfr_life life = {
     .create = create,
     .start = start,
     .drain = drain,
+    .reload = reload,
     .stop = stop,
     .destroy = destroy,
     .health = bfr_disk_health,

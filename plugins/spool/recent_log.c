@@ -138,6 +138,13 @@ void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t mo
     log->most_bytes = most_bytes;
 }
 
+void bfr_recent_entries(struct recent_log *log, uint64_t most)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->most_entries = most;
+    pthread_mutex_unlock(&log->mutex);
+}
+
 void bfr_recent_close(struct recent_log *log)
 {
     if (log->fd >= 0)

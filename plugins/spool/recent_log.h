@@ -39,6 +39,8 @@ bool bfr_recent_open(struct recent_log *log, int directory);
 void bfr_recent_close(struct recent_log *log);
 // How large either file may grow. Before the first append.
 void bfr_recent_limit(struct recent_log *log, uint64_t most_entries, uint64_t most_bytes);
+// Another number of them while it is in use; what is beyond goes with the next exchange of files. [any]
+void bfr_recent_entries(struct recent_log *log, uint64_t most);
 
 // One entry of `batch`, whose record has that sequence (or RECENT_PURGED), into out[RECENT_ENTRY_MAX]; returns its length, 0 when a name is too
 // long to be any sender's.
