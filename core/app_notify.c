@@ -26,7 +26,7 @@ struct bfr_notify {
     struct sockaddr_un address;
     socklen_t address_size;
     uint64_t watchdog_ns;
-    char status[256]; // the last one
+    char status[400]; // the last one
 };
 
 // A path, or "@name" for a name in the abstract name space, which begins with a NUL.

@@ -49,7 +49,7 @@ static bool take_trouble(void *arg, const struct bfr_stage_status *stage)
 static void tell_status(struct bfr_pulse *pulse)
 {
     struct summary summary = {.held = 0};
-    char text[256];
+    char text[400];
     (void)bfr_in_force_enter(pulse->set.in_force);
     uint64_t generation = bfr_in_force_report(pulse->set.in_force)->generation;
     bool ok = bfr_in_force_report(pulse->set.in_force)->ok;
