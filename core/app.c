@@ -34,6 +34,7 @@ struct app {
     struct bfr_activity_1 activity;  // "activity/1"
     struct bfr_metrics_1 samples;    // "metrics/1"
     struct bfr_traffic *traffic;
+    struct bfr_tap *tap;       // what is accepted, for those who follow it
     struct bfr_flows *flows;   // NULL without services: nobody would read them
     const char *start_failure; // why the daemon could not start; NULL: it could
     struct bfr_mainloop *mainloop;
@@ -240,6 +241,8 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
 
 static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
 {
+    if ((app->tap = bfr_tap_new()) == NULL)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     if (app->assembly.service_count > 0 && (app->flows = bfr_flows_new()) == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     const struct bfr_settings *settings = settings_of(app);
@@ -251,6 +254,7 @@ static uint32_t start_pipeline(struct app *app, struct bfr_err *err)
                                              .metrics = app->metrics,
                                              .flows = app->flows,
                                              .traffic = app->traffic,
+                                             .tap = app->tap,
                                              .queues = app->assembly.queues,
                                              .queue_count = app->assembly.queue_count,
                                              .sinks = app->assembly.sinks,
@@ -289,14 +293,16 @@ static uint32_t open_ports(struct app *app, struct bfr_err *err)
                                           .auth = app->auth,
                                           .in_force = app->in_force,
                                           .reload = bfr_reloader_wait,
-                                          .reload_arg = app->reloader};
+                                          .reload_arg = app->reloader,
+                                          .tap = app->tap};
     const struct bfr_http_setup http = {.settings = settings,
                                         .max_payload_bytes = payload_bytes,
                                         .clock = &bfr_clock_system,
                                         .metrics = app->metrics,
                                         .pipeline = app->pipeline,
                                         .auth = app->auth,
-                                        .traffic = app->traffic};
+                                        .traffic = app->traffic,
+                                        .tap = app->tap};
     uint32_t status = bfr_http_admin_new(&admin, &app->admin, err);
     if (status == BFR_OK)
         status = bfr_http_server_new(&http, &app->http, err);
@@ -437,6 +443,7 @@ static void tear_down(struct app *app)
     bfr_traffic_free(app->traffic);
     bfr_in_force_free(app->in_force);
     bfr_flows_free(app->flows);
+    bfr_tap_free(app->tap);
     bfr_metrics_free(app->metrics);
 }
 

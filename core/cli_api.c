@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small client for the daemon's own API on libcurl's easy interface. Main thread. Follows no redirect and uses no proxy:
+// A small client for the daemon's own API on libcurl's multi interface, so that other things can be waited for at the
+// same time. Main thread. Follows no redirect and uses no proxy:
 // the token is for the daemon alone. The token is never printed.
 #include "cli_api.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,11 @@
 
 struct bfr_cli_api {
     CURL *curl;
+    CURLM *multi;
+    bool under_way;         // `curl` is in `multi`
+    CURLcode ended;         // how the last one did
+    bfr_cli_api_take *take; // NULL: into `reply`
+    void *take_arg;
     struct curl_slist *headers;
     char base[1024]; // without a '/' at its end
     char *reply;
@@ -105,10 +112,19 @@ static int use_url(struct bfr_cli_api *api, const char *url)
 
 // --- asking
 
+static long status_of(const struct bfr_cli_api *api)
+{
+    long status = 0;
+    curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
 static size_t take_bytes(char *bytes, size_t one, size_t count, void *arg)
 {
     struct bfr_cli_api *api = arg;
     size_t size = one * count;
+    if (api->take != NULL && status_of(api) == 200)
+        return api->take(api->take_arg, bytes, size) ? size : 0;
     char *grown = size > REPLY_MAX - api->reply_size ? NULL : realloc(api->reply, api->reply_size + size + 1);
     if (grown == NULL)
         return 0;
@@ -122,8 +138,9 @@ static bool set_up(struct bfr_cli_api *api)
 {
     const char *authorities = getenv("SSL_CERT_FILE");
     api->curl = curl_easy_init();
+    api->multi = curl_multi_init();
     struct curl_slist *list = curl_slist_append(api->headers, "Content-Type: application/json");
-    if (api->curl == NULL || list == NULL)
+    if (api->curl == NULL || api->multi == NULL || list == NULL)
         return false;
     api->headers = list;
     curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -160,7 +177,9 @@ void bfr_cli_api_close(struct bfr_cli_api *api)
 {
     if (api == NULL)
         return;
+    bfr_cli_api_cancel(api);
     curl_easy_cleanup(api->curl);
+    curl_multi_cleanup(api->multi);
     curl_slist_free_all(api->headers);
     curl_global_cleanup();
     free(api->reply);
@@ -177,40 +196,120 @@ void bfr_cli_api_release(char *escaped)
     curl_free(escaped);
 }
 
-static json_t *read_reply(const struct bfr_cli_api *api)
+// --- one request
+
+static bool begin(struct bfr_cli_api *api, const char *path, const char *body)
 {
-    long status = 0;
-    curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
-    json_t *json = api->reply == NULL ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
-    if (status == 200 && json != NULL)
+    char url[4096];
+    bfr_cli_api_cancel(api);
+    if (snprintf(url, sizeof url, "%s%s", api->base, path) >= (int)sizeof url)
+        return false;
+    api->reply_size = 0;
+    api->ended = CURLE_OK;
+    curl_easy_setopt(api->curl, CURLOPT_URL, url);
+    if (body != NULL)
+        curl_easy_setopt(api->curl, CURLOPT_COPYPOSTFIELDS, body);
+    else
+        curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L);
+    api->under_way = curl_multi_add_handle(api->multi, api->curl) == CURLM_OK;
+    return api->under_way;
+}
+
+bool bfr_cli_api_begin(struct bfr_cli_api *api, const char *path, bfr_cli_api_take *take, void *arg)
+{
+    api->take = take;
+    api->take_arg = arg;
+    return begin(api, path, NULL);
+}
+
+void bfr_cli_api_cancel(struct bfr_cli_api *api)
+{
+    if (api->under_way)
+        curl_multi_remove_handle(api->multi, api->curl);
+    api->under_way = false;
+}
+
+// Let curl do what it can; has the request ended?
+static bool turn(struct bfr_cli_api *api)
+{
+    int running = 0, left = 0;
+    CURLMcode result = curl_multi_perform(api->multi, &running);
+    const CURLMsg *message = curl_multi_info_read(api->multi, &left);
+    if (result == CURLM_OK && (message == NULL || message->msg != CURLMSG_DONE))
+        return false;
+    api->ended = result == CURLM_OK ? message->data.result : CURLE_OUT_OF_MEMORY;
+    bfr_cli_api_cancel(api);
+    return true;
+}
+
+#define FDS_MAX 4
+
+bool bfr_cli_api_wait(struct bfr_cli_api *api, struct pollfd *fds, size_t count, int timeout_ms)
+{
+    struct curl_waitfd others[FDS_MAX];
+    count = count < FDS_MAX ? count : FDS_MAX;
+    for (size_t i = 0; i < count; i++)
+        others[i] = (struct curl_waitfd){.fd = fds[i].fd, .events = CURL_WAIT_POLLIN};
+    if (api->under_way && turn(api))
+        return true;
+    (void)curl_multi_poll(api->multi, others, (unsigned)count, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL);
+    for (size_t i = 0; i < count; i++)
+        fds[i].revents = others[i].revents != 0 ? POLLIN : 0;
+    return !api->under_way || turn(api);
+}
+
+static bool describe_failure(const struct bfr_cli_api *api, const json_t *json, char *error, size_t room)
+{
+    const char *said = json_string_value(json_object_get(json, "error"));
+    if (api->ended != CURLE_OK)
+        snprintf(error, room, "cannot ask the daemon at %s: %s; is it running there?", api->base,
+                 curl_easy_strerror(api->ended));
+    else
+        snprintf(error, room, "%s: http %ld: %s", api->base, status_of(api),
+                 said != NULL ? said : "no API of this kind answers there");
+    return false;
+}
+
+json_t *bfr_cli_api_result(struct bfr_cli_api *api, char *error, size_t room)
+{
+    json_t *json = api->reply_size == 0 ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
+    if (api->ended == CURLE_OK && status_of(api) == 200 && json != NULL)
         return json;
-    const char *error = json_string_value(json_object_get(json, "error"));
-    char why[512];
-    snprintf(why, sizeof why, "http %ld: %s", status, error != NULL ? error : "no API of this kind answers there");
-    complain("%s: %s", api->base, why);
+    describe_failure(api, json, error, room);
     json_decref(json);
     return NULL;
 }
 
+bool bfr_cli_api_complete(struct bfr_cli_api *api, char *error, size_t room)
+{
+    if (api->ended == CURLE_OK && status_of(api) == 200)
+        return true;
+    json_t *json = api->reply_size == 0 ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
+    describe_failure(api, json, error, room);
+    json_decref(json);
+    return false;
+}
+
+const char *bfr_cli_api_place(const struct bfr_cli_api *api)
+{
+    return api->base;
+}
+
 json_t *bfr_cli_api_call(struct bfr_cli_api *api, const char *path, const json_t *body)
 {
-    char url[4096];
+    char error[1024 + 512];
     char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    if ((body != NULL && text == NULL) || snprintf(url, sizeof url, "%s%s", api->base, path) >= (int)sizeof url) {
-        free(text);
+    api->take = NULL;
+    bool begun = (body == NULL || text != NULL) && begin(api, path, text);
+    free(text);
+    if (!begun) {
         complain("out of memory");
         return NULL;
     }
-    api->reply_size = 0;
-    curl_easy_setopt(api->curl, CURLOPT_URL, url);
-    if (text != NULL)
-        curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, text);
-    else
-        curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L);
-    CURLcode result = curl_easy_perform(api->curl);
-    free(text);
-    if (result == CURLE_OK)
-        return read_reply(api);
-    complain("cannot ask the daemon at %s: %s; is it running there?", api->base, curl_easy_strerror(result));
-    return NULL;
+    while (!bfr_cli_api_wait(api, NULL, 0, -1))
+        ;
+    json_t *json = bfr_cli_api_result(api, error, sizeof error);
+    if (json == NULL)
+        complain("%s", error);
+    return json;
 }

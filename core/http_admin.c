@@ -20,6 +20,7 @@
 #include "http_admin_conn.h"
 #include "http_activation.h"
 #include "http_admin_state.h"
+#include "http_admin_tail.h"
 #include "http_admin_work.h"
 #include "http_socket.h"
 #include "http_tls_context.h"
@@ -27,13 +28,24 @@
 
 #define CONNECTIONS_MAX 256
 #define TIMEOUT_S       10 // of silence (evhttp's) and of a connection's life between two requests (ours)
+#define GOODBYE_S       1
 #define HEAD_MAX        16384
 #define BODY_MAX        16384
 
+static void leave_loop(void *arg)
+{
+    const struct bfr_http_admin *admin = arg;
+    event_base_loopbreak(admin->base);
+}
+
+// Those who follow what is accepted see the end of it, if they read it soon.
 static void on_wake(evutil_socket_t fd, short events, void *arg)
 {
+    static const struct timeval soon = {GOODBYE_S, 0};
+    struct bfr_http_admin *admin = arg;
     (void)fd, (void)events;
-    event_base_loopbreak(arg);
+    if (!bfr_admin_tails_end(admin->tails, leave_loop, admin) || event_base_loopexit(admin->base, &soon) != 0)
+        leave_loop(admin);
 }
 
 static void *run(void *arg)
@@ -201,8 +213,8 @@ static uint32_t set_up(struct bfr_http_admin *admin, struct bfr_err *err)
         admin->conns =
             bfr_admin_conns_new(admin->base, admin->http, CONNECTIONS_MAX, TIMEOUT_S * 1000, admin->tls, failed);
     if (admin->conns != NULL && set_up_metrics(admin))
-        admin->wake = event_new(admin->base, admin->wake_fd, EV_READ, on_wake, admin->base);
-    if (admin->wake != NULL)
+        admin->wake = event_new(admin->base, admin->wake_fd, EV_READ, on_wake, admin);
+    if (admin->wake != NULL && (admin->tails = bfr_admin_tails_new(admin)) != NULL)
         admin->work = bfr_admin_work_new(admin);
     if (admin->work == NULL || event_add(admin->wake, NULL) != 0)
         return bfr_err_set(err, BFR_ENOMEM, "API: out of memory");
@@ -300,6 +312,7 @@ void bfr_http_admin_free(struct bfr_http_admin *admin)
         return;
     bfr_http_admin_stop(admin);
     bfr_admin_work_free(admin->work);
+    bfr_admin_tails_free(admin->tails);
     if (admin->conns != NULL)
         bfr_admin_conns_close(admin->conns);
     if (admin->metrics_conns != NULL)

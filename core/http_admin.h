@@ -27,6 +27,7 @@ struct bfr_admin_setup {
     // Read the configuration again and wait until that is done; false: the daemon is stopping. [worker]
     bool (*reload)(void *arg);
     void *reload_arg;
+    struct bfr_tap *tap; // read by the admin thread; NULL: there is nothing to follow
 };
 
 BFR_MUST_CHECK uint32_t bfr_http_admin_new(const struct bfr_admin_setup *setup, struct bfr_http_admin **out,

@@ -34,8 +34,9 @@ static bool read_number(const char *text, uint32_t low, uint32_t high, uint32_t 
 }
 
 // NULL: good; else what is wrong with it.
-static const char *read_parameter(const char *key, const char *value, struct bfr_admin_job *out)
+static const char *read_parameter(const char *key, const char *value, void *arg)
 {
+    struct bfr_admin_job *out = arg;
     if (strcmp(key, "tenant_id") == 0)
         return copy_text(value, out->selector.tenant, sizeof out->selector.tenant) ? NULL : "tenant_id is too long";
     if (strcmp(key, "dataset_id") == 0)
@@ -52,21 +53,55 @@ static const char *read_parameter(const char *key, const char *value, struct bfr
     return "the query has an unknown parameter; known are tenant_id, dataset_id, status, limit and cursor";
 }
 
-bool bfr_admin_read_page(struct evhttp_request *request, struct bfr_admin_job *out)
+// Every parameter of the query goes to `read`, until one is refused. False after a reply.
+static bool read_query(struct evhttp_request *request,
+                       const char *(*read)(const char *key, const char *value, void *out), void *out)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request)), *error = NULL;
     struct evkeyvalq list = {NULL, NULL};
-    memcpy(out->selector.tenant, "*", 2);
-    memcpy(out->selector.dataset, "*", 2);
-    out->limit = BFR_LETTERS_A_PAGE;
     if (query != NULL && query[0] != '\0' && evhttp_parse_query_str(query, &list) != 0)
         error = "the query cannot be read";
     for (const struct evkeyval *item = list.tqh_first; item != NULL && error == NULL; item = item->next.tqe_next)
-        error = read_parameter(item->key, item->value, out);
+        error = read(item->key, item->value, out);
     evhttp_clear_headers(&list);
     if (error != NULL)
         bfr_admin_reply_error(request, 400, error);
     return error == NULL;
+}
+
+bool bfr_admin_read_page(struct evhttp_request *request, struct bfr_admin_job *out)
+{
+    memcpy(out->selector.tenant, "*", 2);
+    memcpy(out->selector.dataset, "*", 2);
+    out->limit = BFR_LETTERS_A_PAGE;
+    return read_query(request, read_parameter, out);
+}
+
+static const char *read_filter_parameter(const char *key, const char *value, void *arg)
+{
+    struct bfr_admin_filter *out = arg;
+    if (strcmp(key, "tenant_id") == 0)
+        return copy_text(value, out->tenant, sizeof out->tenant) ? NULL : "tenant_id is too long";
+    if (strcmp(key, "dataset_id") == 0)
+        return copy_text(value, out->dataset, sizeof out->dataset) ? NULL : "dataset_id is too long";
+    return "the query has an unknown parameter; known are tenant_id and dataset_id";
+}
+
+bool bfr_admin_read_filter(struct evhttp_request *request, struct bfr_admin_filter *out)
+{
+    *out = (struct bfr_admin_filter){"", ""};
+    return read_query(request, read_filter_parameter, out);
+}
+
+static bool is_any(const char *wanted)
+{
+    return wanted[0] == '\0' || strcmp(wanted, "*") == 0;
+}
+
+bool bfr_admin_filter_fits(const struct bfr_admin_filter *filter, const char *tenant, const char *dataset)
+{
+    return (is_any(filter->tenant) || strcmp(filter->tenant, tenant) == 0) &&
+           (is_any(filter->dataset) || strcmp(filter->dataset, dataset) == 0);
 }
 
 // --- bodies

@@ -11,6 +11,16 @@ struct bfr_http_admin;
 // The letters that a query asks for, and which page of them: tenant_id, dataset_id, status, limit, cursor.
 BFR_MUST_CHECK bool bfr_admin_read_page(struct evhttp_request *request, struct bfr_admin_job *out);
 
+// A tenant and a dataset; "" or "*" is any.
+struct bfr_admin_filter {
+    char tenant[BFR_ID_MAX + 1];
+    char dataset[BFR_ID_MAX + 1];
+};
+
+// What a query asks for: tenant_id, dataset_id.
+BFR_MUST_CHECK bool bfr_admin_read_filter(struct evhttp_request *request, struct bfr_admin_filter *out);
+bool bfr_admin_filter_fits(const struct bfr_admin_filter *filter, const char *tenant, const char *dataset);
+
 // The letters that a body selects. Without a tenant and a dataset nothing is selected, unless an id is.
 BFR_MUST_CHECK bool bfr_admin_read_selector(struct evhttp_request *request, struct bfr_admin_selector *out);
 

@@ -33,15 +33,20 @@ static bool has_unread_body(struct evhttp_request *request)
             evhttp_find_header(headers, "Transfer-Encoding") != NULL);
 }
 
+static void add_common_headers(struct evhttp_request *request, const char *content_type)
+{
+    add_header(request, "Content-Type", content_type);
+    add_header(request, "Cache-Control", "no-store");
+    add_header(request, "X-Content-Type-Options", "nosniff");
+}
+
 // The length is given by hand, because evhttp leaves it out for HEAD.
 static void add_headers(struct evhttp_request *request, const char *content_type, size_t size)
 {
     char length[24];
     snprintf(length, sizeof length, "%zu", size);
-    add_header(request, "Content-Type", content_type);
+    add_common_headers(request, content_type);
     add_header(request, "Content-Length", length);
-    add_header(request, "Cache-Control", "no-store");
-    add_header(request, "X-Content-Type-Options", "nosniff");
     if (has_unread_body(request))
         add_header(request, "Connection", "close");
 }
@@ -85,6 +90,18 @@ void bfr_admin_reply_body(struct evhttp_request *request, int status, const char
     evhttp_send_reply(request, status, reason_phrase(status), NULL);
     if (head)
         free(body);
+}
+
+bool bfr_admin_reply_stream(struct evhttp_request *request, const char *content_type)
+{
+    bool body = evhttp_request_get_command(request) != EVHTTP_REQ_HEAD;
+    add_common_headers(request, content_type);
+    add_header(request, "Connection", "close");
+    if (body)
+        evhttp_send_reply_start(request, 200, reason_phrase(200));
+    else
+        evhttp_send_reply(request, 200, reason_phrase(200), NULL);
+    return body;
 }
 
 void bfr_admin_reply_text(struct evhttp_request *request, int status, const char *text)

@@ -26,6 +26,7 @@ static const struct bfr_admin_route routes[] = {
     {"/api/v1/config", EVHTTP_REQ_GET, true, bfr_admin_page_config},
     {"/api/v1/reload", EVHTTP_REQ_POST, true, bfr_admin_page_reload},
     {"/api/v1/stats", EVHTTP_REQ_GET, true, bfr_admin_page_stats},
+    {"/api/v1/tail", EVHTTP_REQ_GET, true, bfr_admin_page_tail},
     {"/api/v1/log-level", EVHTTP_REQ_GET, true, bfr_admin_page_level},
     {"/api/v1/log-level", EVHTTP_REQ_PUT, true, bfr_admin_page_set_level},
     {"/api/v1/dlq/stats", EVHTTP_REQ_GET, true, bfr_admin_page_letters_stats},

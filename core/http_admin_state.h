@@ -21,6 +21,7 @@ struct bfr_http_admin {
     struct event *wake;
     struct bfr_tls *tls;         // of the API; NULL: none
     struct bfr_admin_work *work; // what takes long
+    struct bfr_admin_tails *tails;
     struct evhttp *metrics_http; // the port for /metrics alone; NULL: there is none
     struct bfr_admin_conns *metrics_conns;
     uint16_t metrics_port;
@@ -60,6 +61,10 @@ void bfr_admin_reply_error(struct evhttp_request *request, int status, const cha
 void bfr_admin_reply_body(struct evhttp_request *request, int status, const char *content_type, char *body,
                           size_t size);
 
+// The head of a reply whose body comes in pieces (evhttp_send_reply_chunk, evhttp_send_reply_end), and ends the connection. False:
+// HEAD was asked, and the reply is complete.
+bool bfr_admin_reply_stream(struct evhttp_request *request, const char *content_type);
+
 // A text of any bytes as a JSON string; NULL: memory is short. [any]
 json_t *bfr_admin_text(const char *text);
 
@@ -74,6 +79,8 @@ bfr_admin_page bfr_admin_page_stats, bfr_admin_page_level, bfr_admin_page_set_le
 // What the queues hold and the sinks do, as a list each. (http_admin_stats.c)
 json_t *bfr_admin_queues(const struct bfr_http_admin *admin);
 json_t *bfr_admin_sinks(const struct bfr_http_admin *admin);
+// What is accepted, as it happens. (http_admin_tail.c)
+bfr_admin_page bfr_admin_page_tail;
 // How many tenants are known. False: there is a directory of tenants, but it has not been got yet.
 bool bfr_admin_directory(const struct bfr_http_admin *admin, uint64_t *out_tenants);
 // "ok", "degraded", "failed" of an enum bfr_health_state. (http_admin_pages.c)

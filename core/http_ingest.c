@@ -3,6 +3,8 @@
 // given back exactly once: by the batch when its last holder lets go, or by bfr_ingest_leave.
 #include "http_ingest.h"
 
+#include <string.h>
+
 #include "http_admission.h"
 #include "http_seal.h"
 
@@ -55,12 +57,27 @@ static void on_answer(struct bfr_waiter *waiter, uint32_t answer, const char *te
     bfr_request_deliver(request);
 }
 
+// The pipeline tells of what it accepts; that a batch came again is known only here.
+static void tell_duplicate(const struct bfr_http_request *request)
+{
+    struct bfr_batch told = {.account = request->verdict.account,
+                             .tenant = request->target.tenant,
+                             .dataset = request->target.dataset,
+                             .filename = request->filename,
+                             .received_ns = bfr_clock_wall(request->shared->setup.clock),
+                             .body_bytes = request->body.stored_bytes};
+    memcpy(told.stored_sha256, request->body.stored_sha256, sizeof told.stored_sha256);
+    bfr_tap_write(request->shared->setup.tap, &told, true);
+}
+
 static enum bfr_step conclude(struct bfr_http_request *request)
 {
     switch (request->answer) {
     case BFR_ANSWER_ACCEPTED:
         return bfr_request_succeed(request, BFR_SUCCESS_ACCEPTED);
     case BFR_ANSWER_DUPLICATE:
+        if (bfr_tap_is_open(request->shared->setup.tap))
+            tell_duplicate(request);
         return bfr_request_succeed(request, BFR_SUCCESS_DUPLICATE);
     case BFR_ANSWER_CONFLICT:
         return bfr_request_refuse(request, BFR_REFUSE_CONFLICT);

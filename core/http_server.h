@@ -20,6 +20,7 @@ struct bfr_http_setup {
     struct bfr_pipeline *pipeline;
     struct bfr_auth *auth;
     struct bfr_traffic *traffic; // NULL: not kept; outlives the server
+    struct bfr_tap *tap;         // duplicates are told there; NULL: to nobody
 };
 
 // Bind every address. A port in use is found here, also one that another process shares with SO_REUSEPORT. [main]

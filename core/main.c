@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "cli_dlq.h"
 #include "cli_tools.h"
+#include "cli_watch.h"
 
 static const struct bfr_command commands[] = {
     {"run", "", 0, 0, "receive batches until told to stop (the default)", bfr_cli_run},
@@ -40,6 +41,7 @@ static void print_help(FILE *stream)
         fprintf(stream, "  %-24s %s\n", line, commands[i].summary);
     }
     bfr_cli_tool_help(stream);
+    bfr_cli_watch_help(stream);
     fputs("\n"
           "Options:\n"
           "  --config FILE            configuration; default: $CONFIG_FILE, /etc/bytefreezer-receiver/config.yaml,\n"
@@ -179,10 +181,12 @@ static int finish_output(int code)
 static int run_command(int argc, char **argv)
 {
     struct bfr_cli cli = {.argv = argv, .flags = {.environment = (const char *const *)environ}};
-    // The options behind a plugin's command are its own.
+    // The options behind these commands are their own.
     int code = parse_options(argc, argv, "+:", &cli);
     if (code < 0 && cli.argc > 0 && bfr_cli_tool_known(cli.argv[0]))
         return strcmp(cli.argv[0], BFR_CLI_DLQ_WORD) == 0 ? bfr_cli_dlq_run(&cli) : bfr_cli_tool_run(&cli);
+    if (code < 0 && cli.argc > 0 && bfr_cli_watch_known(cli.argv[0]))
+        return bfr_cli_watch_run(&cli);
     if (code < 0)
         code = parse_options(argc, argv, ":", &cli);
     if (code >= 0)

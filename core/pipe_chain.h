@@ -51,6 +51,7 @@ struct bfr_pipeline {
     size_t runner_count;
     struct bfr_ledger *ledger;
     struct bfr_flows *flows; // may be NULL
+    struct bfr_tap *tap;     // may be NULL
     struct bfr_dedup *dedup;
     struct bfr_pipe_figures figures;
     _Atomic uint64_t tokens;

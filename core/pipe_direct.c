@@ -28,6 +28,8 @@ static void job_accept(struct job *job)
     bfr_ledger_book(pipeline->ledger, &booking, 1);
     bfr_flows_accepted(pipeline->flows, job->batch);
     bfr_flows_stored(pipeline->flows, job->batch);
+    if (bfr_tap_is_open(pipeline->tap))
+        bfr_tap_write(pipeline->tap, job->batch, false);
     bfr_dedup_accept(pipeline->dedup, job->claim, BFR_ACK_SINK);
 }
 

@@ -159,6 +159,8 @@ static const struct bfr_slot *book_accepted(struct bfr_pipeline *pipeline, const
         bookings[count++] =
             (struct bfr_booking){.move = BFR_MOVE_ACCEPTED, .tenant = batch->tenant, .bytes = batch->body_bytes};
         bfr_flows_accepted(pipeline->flows, batch);
+        if (bfr_tap_is_open(pipeline->tap))
+            bfr_tap_write(pipeline->tap, batch, false);
     }
     bfr_ledger_book(pipeline->ledger, bookings, count);
     return list;

@@ -322,6 +322,7 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     pipeline->clock = setup->clock;
     pipeline->metrics = setup->metrics;
     pipeline->flows = setup->flows;
+    pipeline->tap = setup->tap;
     pipeline->queue_count = setup->queue_count;
     pipeline->sink_count = setup->sink_count;
     pipeline->pumps = setup->pumps;

@@ -9,6 +9,7 @@
 #include "pipe_flows.h"
 #include "pipe_intake.h"
 #include "pipe_traffic.h"
+#include "pipe_tap.h"
 #include "plugin_stage.h"
 
 struct bfr_pipeline_setup {
@@ -16,6 +17,7 @@ struct bfr_pipeline_setup {
     const struct bfr_clock *clock;
     struct bfr_metrics *metrics;
     struct bfr_flows *flows;         // NULL: not kept; outlives the pipeline
+    struct bfr_tap *tap;             // NULL: nobody ever listens; outlives the pipeline
     struct bfr_stage *const *queues; // in the order of the data's way, created; copied array
     size_t queue_count;
     struct bfr_stage *const *sinks; // created; at least one
