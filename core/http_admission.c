@@ -201,9 +201,7 @@ static enum bfr_step ask_rights(struct bfr_http_request *request)
     atomic_store(&request->turn, BFR_TURN_ASKING);
 
     struct bfr_verdict verdict = {.size = sizeof verdict};
-    uint64_t asked_ns = bfr_shared_now(request->shared);
     uint32_t decision = bfr_auth_ask(request->shared->setup.auth, &asked, &request->question, &verdict);
-    bfr_figures_asked(request->shared, bfr_shared_now(request->shared) - asked_ns);
     if (decision != BFR_LATER) {
         atomic_store(&request->turn, BFR_TURN_ANSWERED);
         request->verdict = verdict;

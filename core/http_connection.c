@@ -287,6 +287,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct bfr_http_connection *connection = arg;
+    bfr_turn_enter(&connection->loop->turn);
     if (connection->phase == BFR_CONNECTION_NEWBORN) {
         be_born(connection);
     } else if (connection->phase == BFR_CONNECTION_DEAD) {
@@ -312,6 +313,7 @@ static bool take_place(struct bfr_http_shared *shared)
 struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg)
 {
     struct bfr_http_loop *loop = arg;
+    bfr_turn_enter(&loop->turn);
     struct bfr_http_connection *connection = calloc(1, sizeof *connection);
     struct evbuffer *raw = evbuffer_new();
     struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);

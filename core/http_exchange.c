@@ -329,6 +329,7 @@ static void work(struct bfr_http_connection *connection)
 void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct bfr_http_connection *connection = arg;
+    bfr_turn_enter(&connection->loop->turn);
     if (connection->busy || info->n_added == 0 || connection->phase >= BFR_CONNECTION_REPLY)
         return;
     connection->busy = true;

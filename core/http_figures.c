@@ -36,10 +36,17 @@ static void collect(void *arg, struct bfr_metrics_writer *writer)
                              "Bytes of memory.budget in use by bodies.");
     bfr_metrics_write_value(writer, "bytefreezer_receiver_memory_used_bytes", NULL,
                             (double)bfr_budget_used(shared->budget));
-    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_auth_longest_seconds",
-                             "Longest time that one question to the auth stage has held a loop of the webhook port.");
-    bfr_metrics_write_value(writer, "bytefreezer_receiver_auth_longest_seconds", NULL,
-                            (double)atomic_load(&shared->longest_ask_ns) / (double)BFR_NS_PER_S);
+    uint64_t blocked_ns, busy_ns;
+    bfr_turns_read(&shared->turns, &blocked_ns, &busy_ns);
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_loop_blocked_seconds",
+                             "Longest time that a loop of the webhook port was away from its sockets, in the last one "
+                             "to two minutes.");
+    bfr_metrics_write_value(writer, "bytefreezer_receiver_loop_blocked_seconds", NULL,
+                            (double)blocked_ns / (double)BFR_NS_PER_S);
+    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_loop_busy_seconds",
+                             "The same in processor time: the rest the loop waited for a processor or a lock.");
+    bfr_metrics_write_value(writer, "bytefreezer_receiver_loop_busy_seconds", NULL,
+                            (double)busy_ns / (double)BFR_NS_PER_S);
 }
 
 bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared)
@@ -131,14 +138,4 @@ void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason)
 void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns)
 {
     bfr_series_observe(figures->ack_duration, (double)duration_ns / (double)BFR_NS_PER_S);
-}
-
-// A new maximum is rare, so the common way is one load.
-void bfr_figures_asked(struct bfr_http_shared *shared, uint64_t duration_ns)
-{
-    uint64_t longest = atomic_load_explicit(&shared->longest_ask_ns, memory_order_relaxed);
-    while (duration_ns > longest &&
-           !atomic_compare_exchange_weak_explicit(&shared->longest_ask_ns, &longest, duration_ns, memory_order_relaxed,
-                                                  memory_order_relaxed))
-        ;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The edge's metrics: requests_total{code}, refused_total{reason}, ack_duration_seconds, connections,
-// connections_closed_total{reason}, memory_used_bytes, auth_longest_seconds.
+// connections_closed_total{reason}, memory_used_bytes, loop_blocked_seconds, loop_busy_seconds.
 // Series are looked up once, so that an update on a loop is lock-free.
 #ifndef BFR_CORE_HTTP_FIGURES_H
 #define BFR_CORE_HTTP_FIGURES_H
@@ -50,7 +50,5 @@ void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_re
 void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns);
 void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason); // [loop]
 void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);    // [loop]
-// How long the auth stage held the loop with one question. [loop]
-void bfr_figures_asked(struct bfr_http_shared *shared, uint64_t duration_ns);
 
 #endif

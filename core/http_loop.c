@@ -130,6 +130,7 @@ static void steer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct bfr_http_loop *loop = arg;
+    bfr_turn_enter(&loop->turn);
     if (atomic_load(&loop->shared->closing))
         close_listeners(loop);
     if (atomic_load(&loop->shared->finishing))
@@ -204,7 +205,9 @@ static void on_hunger(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    feed_starved(arg);
+    struct bfr_http_loop *loop = arg;
+    bfr_turn_enter(&loop->turn);
+    feed_starved(loop);
 }
 
 struct bfr_rules *bfr_loop_change(struct bfr_http_loop *loop, struct bfr_rules *rules)
@@ -232,6 +235,7 @@ static void take_rules(struct bfr_http_loop *loop)
 static void on_mail(evutil_socket_t fd, short what, void *arg)
 {
     struct bfr_http_loop *loop = arg;
+    bfr_turn_enter(&loop->turn);
     atomic_store_explicit(&loop->turned, true, memory_order_relaxed);
     take_rules(loop);
     struct bfr_mail *mail = bfr_mailbox_take(&loop->mailbox);
@@ -326,6 +330,7 @@ static void *run(void *arg)
         bfr_pump_hold();
         event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
         bfr_pump_let_go();
+        bfr_turn_end(&loop->turn, &loop->shared->turns);
     } while (!event_base_got_break(loop->base));
     return NULL;
 }

@@ -25,6 +25,7 @@ struct bfr_http_loop {
     struct bfr_listeners listeners;
     pthread_t thread;
     bool running; // the thread was started
+    struct bfr_turn turn;
 
     struct bfr_connections all;
     struct event *on_hunger;         // feeds the two lists below now and then

@@ -15,6 +15,7 @@
 #include "http_peers.h"
 #include "http_server.h"
 #include "http_tls_context.h"
+#include "http_turn.h"
 
 struct bfr_http_shared {
     struct bfr_http_setup setup; // its settings serve the start alone; limits are the loops' rules
@@ -27,8 +28,8 @@ struct bfr_http_shared {
     size_t trusted_count;
     EVP_MD *sha256;
     atomic_uint connections;
-    _Atomic uint64_t longest_ask_ns; // that a question to the auth stage has held a loop
-    _Atomic int64_t last_name_ns;    // of generated names, which must differ
+    struct bfr_turns turns;
+    _Atomic int64_t last_name_ns; // of generated names, which must differ
 
     atomic_bool shedding;  // end each connection after its reply
     atomic_bool closing;   // listeners go, new requests get 503

@@ -316,48 +316,73 @@ def big(control, accounts, tenants, datasets):
             control.tenant(name, f"account-{a:04}", [f"dataset-{d:02}" for d in range(datasets)], token=f"token-{name}")
 
 
-def refresh_beside_ingest(control, receiver, accounts, tenants, datasets):
-    """Post without a pause while directories come and go; returns the scrape at the end."""
+def behind_the_cut(control, count):
+    control.account("account-cut", "key-of-account-cut")
+    for t in range(count):
+        control.tenant(f"cut-{t:04}", "account-cut", ["d"], token=f"token-cut-{t:04}")
+
+
+def longest_turns(receiver, so_far):
+    """Milliseconds; the daemon tells of the last minute or two."""
+    scrape = receiver.scrape()
+    for what in ("blocked", "busy"):
+        so_far[what] = max(so_far.get(what, 0), 1000 * scrape.total(f"bytefreezer_receiver_loop_{what}_seconds"))
+    return scrape
+
+
+def refresh_beside_ingest(control, receiver):
+    """Post without a pause, with the tenant's token and its account's key, while directories come and go; returns the last
+    scrape and the longest turns."""
     stop = threading.Event()
     refused = []
+    longest = {}
 
-    def send():
-        sender = Sender(receiver.port, "token-tenant-000-0000")
+    def send(token):
+        sender = Sender(receiver.port, token)
         while not stop.is_set():
             status = sender.post("tenant-000-0000", "dataset-00").status
             if status != 200:
                 refused.append(status)
 
-    wait_until(lambda: post(receiver, "tenant-000-0000", "dataset-00", "token-tenant-000-0000") == 200, "the first 200")
-    thread = threading.Thread(target=send)
-    thread.start()
+    tokens = ("token-tenant-000-0000", "key-of-account-0000")
+    for token in tokens:
+        wait_until(lambda token=token: post(receiver, "tenant-000-0000", "dataset-00", token) == 200, "the first 200")
+    threads = [threading.Thread(target=send, args=(token,)) for token in tokens]
+    for thread in threads:
+        thread.start()
     name = "bytefreezer_receiver_directory_refreshes_total"
     try:
         for more in range(2):
             control.change("tenant-000-0001", name=f"another name {more}")
             control.dataset("tenant-000-0001", f"more-{more}")
             before = receiver.scrape().total(name, result="complete")
-            wait_until(lambda: receiver.scrape().total(name, result="complete") > before, "a refresh", limit=600)
+            wait_until(lambda: longest_turns(receiver, longest).total(name, result="complete") > before, "a refresh",
+                       limit=600)
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
     assert not refused
-    return receiver.scrape()
+    return longest_turns(receiver, longest), longest
 
 
-@pytest.mark.parametrize("accounts,tenants,datasets", [
-    (20, 25, 20), pytest.param(20, 500, 20, marks=pytest.mark.long)])
-def test_a_large_directory_disturbs_nobody_and_stays_small(control, make_receiver, accounts, tenants, datasets):
+@pytest.mark.parametrize("accounts,tenants,datasets,cut", [
+    (20, 25, 20, 0), pytest.param(20, 500, 20, 1500, marks=pytest.mark.long)])
+def test_a_large_directory_disturbs_nobody_and_stays_small(control, make_receiver, accounts, tenants, datasets, cut):
     big(control, accounts, tenants, datasets)
+    behind_the_cut(control, cut)
     receiver = make_receiver(pipeline=pipeline(control, refresh_interval="1s")).start()
     wait_until(lambda: receiver.logged("directory refreshed"), "the first directory", limit=600)
+    for t in range(1000, cut):  # each is found by a look-up, and asked about singly from then on
+        wait_until(lambda t=t: post(receiver, f"cut-{t:04}", "d", f"token-cut-{t:04}") == 200, "the look-up's turn")
     started = time.monotonic()
-    scrape = refresh_beside_ingest(control, receiver, accounts, tenants, datasets)
-    count = accounts * tenants * datasets
+    scrape, longest = refresh_beside_ingest(control, receiver)
+    count = accounts * tenants * datasets + cut
     assert scrape.total("bytefreezer_receiver_directory_datasets") == count + 2
     used = scrape.total("bytefreezer_receiver_directory_bytes")
-    blocked = scrape.total("bytefreezer_receiver_auth_longest_seconds")
     print(f"{count} datasets: {used / 2**20:.1f} MiB, two refreshes in {time.monotonic() - started:.1f} s, "
-          f"longest hold of a loop {blocked * 1000:.2f} ms")
+          f"longest turn of a loop {longest['blocked']:.2f} ms, of which {longest['busy']:.2f} ms at most computing")
     assert count * 16 < used < 64 * 2**20
-    assert blocked > 0
+    assert 0 < longest["busy"] <= longest["blocked"]
+    # Judged by the loop's own time: what other processes took from it is not the refresh's doing.
+    assert cut == 0 or longest["busy"] < 5
