@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 16384 // a power of two
+#define BUCKETS FACTS_PIECES
+_Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a power of two");
 
 bool bfr_facts_init(struct facts *facts)
 {
@@ -129,6 +130,7 @@ void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state sta
     list_remove(facts, fact);
     fact->state = state;
     fact->asked_ns = asked_ns;
+    fact->carried = false;
     if (state == FACT_GOOD)
         (void)make_room(facts, &facts->good, facts->good_count, FACTS_GOOD_MAX);
     list_append(facts, fact);
@@ -140,13 +142,32 @@ void bfr_fact_use(struct facts *facts, struct fact *fact)
     list_append(facts, fact);
 }
 
-void bfr_facts_supersede(struct facts *facts, enum fact_kind kind, uint64_t before_ns)
+uint32_t bfr_facts_carry(struct facts *facts, uint32_t piece, enum fact_kind kind, uint32_t skip, struct fact **out,
+                         uint32_t most)
 {
-    struct fact *fact = TAILQ_FIRST(&facts->good);
+    uint32_t count = 0;
+
+    for (struct fact *fact = facts->buckets[piece]; fact != NULL && count < most; fact = fact->chain) {
+        if (fact->state != FACT_GOOD || fact->subject.kind != kind)
+            continue;
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        fact->carried = true;
+        out[count++] = fact;
+    }
+    return count;
+}
+
+void bfr_facts_supersede(struct facts *facts, uint32_t piece, enum fact_kind kind, uint64_t before_ns)
+{
+    struct fact *fact = facts->buckets[piece];
 
     while (fact != NULL) {
-        struct fact *next = TAILQ_NEXT(fact, by_use);
-        if (fact->subject.kind == kind && fact->asked_ns < before_ns && !fact->in_flight)
+        struct fact *next = fact->chain;
+        bool is_old = fact->state == FACT_GOOD && fact->subject.kind == kind && fact->asked_ns < before_ns;
+        if (is_old && fact->carried && !fact->in_flight)
             forget(facts, fact);
         fact = next;
     }

@@ -43,6 +43,7 @@ struct fact {
     enum fact_state state;
     bool in_flight;         // a call is on its way; the fact stays until it has ended
     bool good_list;         // in which list it is
+    bool carried;           // a directory was built from it since it was settled
     uint64_t asked_ns;      // when the call began whose answer this is
     uint64_t failed_ns;     // of something good: when the last call began that failed
     struct waiters waiting; // for the end of that call
@@ -75,8 +76,15 @@ struct fact *bfr_facts_get(struct facts *facts, const struct fact_subject *subje
 void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state state, uint64_t asked_ns);
 void bfr_fact_use(struct facts *facts, struct fact *fact);
 
-// Forget what is good of that kind and was asked for before `before_ns`: the directory knows better now.
-void bfr_facts_supersede(struct facts *facts, enum fact_kind kind, uint64_t before_ns);
+// The table in pieces, so that who walks all of it need not hold the lock for long: FACTS_PIECES of them, a few facts in each.
+#define FACTS_PIECES 16384
+// The `skip`th and further ones in the piece that are good and of that kind, `most` at most. Returns how many. Marks them as
+// carried: what settles anew is not.
+uint32_t bfr_facts_carry(struct facts *facts, uint32_t piece, enum fact_kind kind, uint32_t skip, struct fact **out,
+                         uint32_t most);
+// Forget in the piece what is good of that kind, was asked for before `before_ns`, and was carried: the directory has it, or
+// knows better.
+void bfr_facts_supersede(struct facts *facts, uint32_t piece, enum fact_kind kind, uint64_t before_ns);
 uint64_t bfr_facts_bytes(const struct facts *facts);
 
 #endif

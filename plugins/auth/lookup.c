@@ -17,6 +17,7 @@
 #define ROUNDS_MAX      12 // three questions and a token looked at again, each after the end of an older call
 #define TICKET_BUCKETS  256
 #define PEERS           1024
+#define CARRIED_AT_ONCE 8    // facts copied under the lock at one time
 #define CALL_TIMEOUT_MS 5000 // three in a row end before the sender gives up; the daemon answers 503 before that
 #define NS_PER_S        UINT64_C(1000000000)
 #define ALL_PER_S       100.0
@@ -539,23 +540,43 @@ void bfr_lookups_stop(struct lookups *lookups)
     pthread_mutex_unlock(&lookups->lock);
 }
 
+// Piece by piece: a loop that needs the lock waits for a few facts, not for all of them.
 void bfr_lookups_supersede(struct lookups *lookups, enum fact_kind kind, uint64_t before_ns)
 {
+    for (uint32_t piece = 0; piece < FACTS_PIECES; piece++) {
+        pthread_mutex_lock(&lookups->lock);
+        bfr_facts_supersede(&lookups->facts, piece, kind, before_ns);
+        pthread_mutex_unlock(&lookups->lock);
+    }
+}
+
+// Copies of the next ones in a piece.
+static uint32_t carry(struct lookups *lookups, uint32_t piece, enum fact_kind kind, uint32_t skip, struct fact *out)
+{
+    struct fact *found[CARRIED_AT_ONCE];
+
     pthread_mutex_lock(&lookups->lock);
-    bfr_facts_supersede(&lookups->facts, kind, before_ns);
+    uint32_t count = bfr_facts_carry(&lookups->facts, piece, kind, skip, found, CARRIED_AT_ONCE);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = *found[i];
     pthread_mutex_unlock(&lookups->lock);
+    return count;
 }
 
 void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit)(void *arg, const struct fact *fact),
                       void *arg)
 {
-    const struct fact *fact;
+    struct fact facts[CARRIED_AT_ONCE];
 
-    pthread_mutex_lock(&lookups->lock);
-    TAILQ_FOREACH(fact, &lookups->facts.good, by_use)
-    if (fact->subject.kind == kind)
-        visit(arg, fact);
-    pthread_mutex_unlock(&lookups->lock);
+    for (uint32_t piece = 0; piece < FACTS_PIECES; piece++) {
+        uint32_t count, seen = 0;
+        do {
+            count = carry(lookups, piece, kind, seen, facts);
+            for (uint32_t i = 0; i < count; i++)
+                visit(arg, &facts[i]);
+            seen += count;
+        } while (count == CARRIED_AT_ONCE);
+    }
 }
 
 uint64_t bfr_lookups_bytes(struct lookups *lookups)

@@ -23,7 +23,7 @@ void bfr_lookups_stop(struct lookups *lookups);
 
 // A directory is in force that knows what was asked for before. [refreshing thread]
 void bfr_lookups_supersede(struct lookups *lookups, enum fact_kind kind, uint64_t before_ns);
-// Visit the good tenants, or datasets, under the lock: be brief.
+// Visit the good tenants, or datasets, without the lock. [refreshing thread]
 void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit)(void *arg, const struct fact *fact),
                       void *arg);
 uint64_t bfr_lookups_bytes(struct lookups *lookups);

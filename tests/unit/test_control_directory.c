@@ -274,6 +274,24 @@ static struct fact_subject about(enum fact_kind kind, const char *tenant, const 
     return subject;
 }
 
+static void supersede(struct facts *facts, enum fact_kind kind, uint64_t before_ns)
+{
+    for (uint32_t piece = 0; piece < FACTS_PIECES; piece++)
+        bfr_facts_supersede(facts, piece, kind, before_ns);
+}
+
+// One at a time, as far as there are any.
+static uint32_t carry(struct facts *facts, enum fact_kind kind)
+{
+    uint32_t carried = 0;
+    struct fact *fact;
+
+    for (uint32_t piece = 0; piece < FACTS_PIECES; piece++)
+        for (uint32_t skip = 0; bfr_facts_carry(facts, piece, kind, skip, &fact, 1) == 1; skip++)
+            carried++;
+    return carried;
+}
+
 static void test_a_flood_of_misses_does_not_push_out_what_is_good(void **state)
 {
     struct facts facts;
@@ -290,9 +308,17 @@ static void test_a_flood_of_misses_does_not_push_out_what_is_good(void **state)
     }
     assert_non_null(bfr_facts_find(&facts, &good));
     assert_int_equal(facts.rest_count, FACTS_MAX);
-    bfr_facts_supersede(&facts, FACT_TENANT, 1);
+    supersede(&facts, FACT_TENANT, 2);
+    assert_non_null(bfr_facts_find(&facts, &good)); // no directory has it
+    assert_int_equal(carry(&facts, FACT_DATASET), 0);
+    assert_int_equal(carry(&facts, FACT_TENANT), 1);
+    supersede(&facts, FACT_TENANT, 1);
     assert_non_null(bfr_facts_find(&facts, &good)); // asked for when the refresh began: the refresh may not know it
-    bfr_facts_supersede(&facts, FACT_TENANT, 2);
+    bfr_fact_settle(&facts, bfr_facts_find(&facts, &good), FACT_GOOD, 1);
+    supersede(&facts, FACT_TENANT, 2);
+    assert_non_null(bfr_facts_find(&facts, &good)); // settled anew since it was carried
+    assert_int_equal(carry(&facts, FACT_TENANT), 1);
+    supersede(&facts, FACT_TENANT, 2);
     assert_null(bfr_facts_find(&facts, &good));
     bfr_facts_free(&facts);
 }
