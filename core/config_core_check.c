@@ -189,6 +189,23 @@ static void check_plugin_dir(const struct bfr_values *top, struct bfr_diag *diag
         bfr_diag_error(diag, slot->place, "plugin_dir: is empty; name the directory of the plugins, or leave it out");
 }
 
+// What no client could send as a bearer token: only visible characters stand in one (RFC 9110, section 5.5).
+static void check_admin_token(const struct bfr_values *server, struct bfr_diag *diag)
+{
+    if (server == NULL)
+        return;
+    const struct bfr_slot *slot = bfr_values_slot(server, "admin_token");
+    for (const char *at = slot->text == NULL ? "" : slot->text; *at != '\0'; at++) {
+        if (*at <= ' ' || *at > '~') {
+            bfr_diag_error(
+                diag, slot->place,
+                "server.admin_token: holds a space, a control character or one beyond ASCII, which no client "
+                "can send; use letters, digits and -._~+/");
+            return;
+        }
+    }
+}
+
 void bfr_core_check(const struct bfr_values *const *sections, struct bfr_diag *diag)
 {
     check_plugin_dir(sections[BFR_CORE_TOP], diag);
@@ -197,6 +214,7 @@ void bfr_core_check(const struct bfr_values *const *sections, struct bfr_diag *d
     check_bind(sections[BFR_CORE_METRICS], "metrics", diag);
     check_tls(sections[BFR_CORE_WEBHOOK_TLS], "webhook.tls", diag);
     check_tls(sections[BFR_CORE_SERVER_TLS], "server.tls", diag);
+    check_admin_token(sections[BFR_CORE_SERVER], diag);
     check_trusted(sections[BFR_CORE_WEBHOOK_PROXY], diag);
     check_metrics_port(sections, diag);
     check_threads(sections[BFR_CORE_WEBHOOK], diag);

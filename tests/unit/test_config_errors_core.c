@@ -152,6 +152,10 @@ static const struct config_case cases[] = {
      "webhook: {max_payload_size: 33MiB}\n" PIPELINE,
      "2:29: error: webhook.max_payload_size: 33MiB is more than half of memory.budget (64MiB); raise the budget, lower "
      "this limit, or write 0 for the largest that fits\n"},
+    {"an administrator's token that no client can send", "server: {admin_token: \"two words\"}\n" PIPELINE,
+     "1:23: error: server.admin_token: holds a space, a control character or one beyond ASCII, which no client can "
+     "send; "
+     "use letters, digits and -._~+/\n"},
     {"a name instead of an address", "webhook: {bind: localhost}\n" PIPELINE,
      "1:17: error: webhook.bind: 'localhost' is a name, not an address; write 127.0.0.1 or '::1'\n"},
     {"an address with a port", "webhook: {bind: [\"0.0.0.0:8080\"]}\n" PIPELINE,
