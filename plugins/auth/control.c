@@ -90,10 +90,12 @@ static uint32_t build(struct control *control, struct bfr_err *err)
     control->refresher = bfr_refresher_new(control);
     if (control->lookups == NULL || control->refresher == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
-    control->http = bfr_http_new(&(struct bfr_http_settings){.name = "auth-http",
-                                                             .user_agent = "bytefreezer-receiver",
-                                                             .max_connections = CONNECTIONS},
-                                 err);
+    control->http =
+        bfr_http_new(&(struct bfr_http_settings){.name = "auth-http",
+                                                 .user_agent = "bytefreezer-receiver",
+                                                 .ca_file = control->host->config_string(control->host, "ca_file"),
+                                                 .max_connections = CONNECTIONS},
+                     err);
     return control->http == NULL ? BFR_ENOMEM : BFR_OK;
 }
 

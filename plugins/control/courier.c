@@ -61,9 +61,11 @@ struct courier *bfr_courier_new(const struct bfr_host *host, const char *name, s
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&courier->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    courier->http = bfr_http_new(
-        &(struct bfr_http_settings){.name = courier->name, .user_agent = "bytefreezer-receiver", .max_connections = 2},
-        err);
+    courier->http = bfr_http_new(&(struct bfr_http_settings){.name = courier->name,
+                                                             .user_agent = "bytefreezer-receiver",
+                                                             .ca_file = host->config_string(host, "ca_file"),
+                                                             .max_connections = 2},
+                                 err);
     if (courier->http != NULL)
         return courier;
     bfr_courier_free(courier);

@@ -26,7 +26,7 @@ struct courier_result {
     json_t *reply;   // the body, when it is a JSON object; release with json_decref
 };
 
-// `name` is the thread's, at most 15 bytes. NULL with err->text. [main, create]
+// `name` is the thread's, at most 15 bytes. The stage has an option `ca_file`. NULL with err->text. [main, create]
 struct courier *bfr_courier_new(const struct bfr_host *host, const char *name, struct bfr_err *err);
 // run(arg) is the service's thread. It returns when bfr_courier_wait says so and its farewell is over. [main]
 uint32_t bfr_courier_start(struct courier *courier, void (*run)(void *arg), void *arg, struct bfr_err *err);

@@ -26,6 +26,7 @@ static const struct bfr_option options[] = {
      .fallback = "15s",
      .min = "10ms",
      .help = "Between two pushes"},
+    {.name = "ca_file", .type = BFR_OPTION_PATH, .help = "Certificates to trust (PEM) instead of the system's"},
     {.name = "timeout",
      .type = BFR_OPTION_DURATION,
      .fallback = "10s",

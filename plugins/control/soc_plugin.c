@@ -22,6 +22,7 @@
 
 static const struct bfr_option options[] = {
     {.name = "endpoint", .type = BFR_OPTION_STRING, .help = "Where alerts are posted, a URL"},
+    {.name = "ca_file", .type = BFR_OPTION_PATH, .help = "Certificates to trust (PEM) instead of the system's"},
     {.name = "timeout",
      .type = BFR_OPTION_DURATION,
      .fallback = "30s",

@@ -30,9 +30,14 @@ static bool may_go_on(const struct reporter *reporter)
            !bfr_duty_is_due(&reporter->report, bfr_courier_now(reporter->courier));
 }
 
+// The batch's account, or else the receiver's own; these two words, which may stand for that, name none.
 static const char *account_of(const struct reporter *reporter, const char *account)
 {
-    return account[0] != '\0' ? account : reporter->account;
+    bool names_none = strcmp(reporter->account, "managed") == 0 || strcmp(reporter->account, "system") == 0;
+
+    if (account[0] != '\0')
+        return account;
+    return names_none ? "" : reporter->account;
 }
 
 static void tell_throughput(struct reporter *reporter, const struct tally_entry *entry, const struct tally_sums *delta,

@@ -17,6 +17,7 @@ import json
 import re
 import socket
 import threading
+import time
 
 from support import control_schema as schema
 
@@ -30,9 +31,12 @@ class Fault:
     """What is done to calls whose name or path matches. `where` is a name of ROUTES, or a pattern found in the path.
     `times`: so often, then no more."""
 
-    def __init__(self, where, status=None, body=None, hold=False, cut=False, drop=False, times=None):
+    def __init__(self, where, status=None, body=None, hold=False, cut=False, drop=False, times=None,
+                 location=None, drip=False):
         self.where, self.status, self.body = where, status, body
         self.cut, self.drop, self.times = cut, drop, times
+        self.location = location  # where a redirect leads
+        self.drip = drip          # a byte at a time, for as long as anybody listens
         self.hits = 0
         self.release = threading.Event() if hold else None
 
@@ -67,7 +71,8 @@ UNGUARDED = {"otlp", "soc"}  # other services' calls; no control key goes there
 
 
 class ControlStandIn:
-    def __init__(self, key=SERVICE_KEY, changes=True, port=0):
+    def __init__(self, key=SERVICE_KEY, changes=True, port=0, tls=None):
+        self.tls = tls                  # an ssl.SSLContext: it speaks https
         self.key = key
         self.changes = changes          # False: an older one without the change detector
         self.total_tells = True         # False: `total` counts the items given, not those there are
@@ -104,7 +109,10 @@ class ControlStandIn:
 
         self._server = Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True,
+                                                       do_handshake_on_connect=False)
+        self.url = f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
@@ -413,7 +421,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8" if is_text else "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if fault is not None and fault.location:
+            self.send_header("Location", fault.location)
         self.end_headers()
+        if fault is not None and fault.drip:
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.05)  # the fault itself
+            return
         if fault is not None and fault.cut:
             self.wfile.write(data[: len(data) // 2])
             self.close_connection = True
