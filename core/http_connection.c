@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Birth, deadlines and end of a connection. Runs on its loop. Nothing is freed from below the input's callback: what must
-// end there becomes DEAD and ends from the timer.
+// Birth, deadlines and end of a connection. Runs on its loop. Nothing is freed from within an exchange: what must end there
+// becomes DEAD and ends from the timer.
 #include "http_connection.h"
 
 #include <stdlib.h>
@@ -92,7 +92,6 @@ static bool is_fast_enough(struct bfr_http_connection *connection)
 void bfr_connection_starve(struct bfr_http_connection *connection)
 {
     struct bfr_http_loop *loop = connection->loop;
-    bufferevent_disable(connection->bev, EV_READ);
     if (connection->starved_on != NULL)
         return;
     connection->starved_on = connection->request->stage == BFR_AT_BODY ? &loop->starved : &loop->knocking;
@@ -116,7 +115,6 @@ void bfr_connection_unstarve(struct bfr_http_connection *connection)
         connection->request->waited = false;
 }
 
-// Below libevent's read callback the connection must survive until it returns.
 void bfr_connection_kill(struct bfr_http_connection *connection)
 {
     bfr_connection_unstarve(connection);
@@ -157,6 +155,7 @@ static void destroy(struct bfr_http_connection *connection)
         atomic_fetch_sub(&loop->shared->connections, 1);
     bfr_peers_leave(loop->shared->peers, connection->counted);
     event_del(&connection->timer);
+    bfr_reader_end(connection);
     evbuffer_free(connection->raw);
     if (connection->wire != NULL)
         evbuffer_free(connection->wire);
@@ -267,7 +266,7 @@ static void be_born(struct bfr_http_connection *connection)
         destroy(connection);
         return;
     }
-    if (!bfr_front_begin(connection)) {
+    if (!bfr_front_begin(connection) || !bfr_reader_begin(connection)) {
         bfr_connection_close(connection);
         return;
     }
@@ -318,8 +317,6 @@ struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg)
     struct evbuffer *raw = evbuffer_new();
     struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (connection == NULL || raw == NULL || bev == NULL)
-        goto out;
-    if (evbuffer_add_cb(bufferevent_get_input(bev), bfr_exchange_input, connection) == NULL)
         goto out;
     connection->loop = loop;
     connection->bev = bev;

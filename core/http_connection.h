@@ -26,9 +26,9 @@ enum bfr_connection_phase {
     BFR_CONNECTION_IDLE,        // between requests
     BFR_CONNECTION_HEAD,        // a head is arriving
     BFR_CONNECTION_BODY,        // a body is arriving
-    BFR_CONNECTION_STARVED,     // waits for memory; reading is off
-    BFR_CONNECTION_WAIT,        // waits for auth or pipeline; reading is off
-    BFR_CONNECTION_REPLY,       // the reply is on its way out; reading is off
+    BFR_CONNECTION_STARVED,     // waits for memory; reads nothing
+    BFR_CONNECTION_WAIT,        // waits for auth or pipeline; reads nothing
+    BFR_CONNECTION_REPLY,       // the reply is on its way out; reads nothing
     BFR_CONNECTION_LINGER,      // last reply; then only draining (http_linger.c)
     BFR_CONNECTION_DEAD         // to be freed from its timer
 };
@@ -58,13 +58,15 @@ struct bfr_http_connection {
     bool ended;            // the client has said, within TLS, that it sends no more
 
     enum bfr_connection_phase phase;
-    bool busy;            // inside work(): our own changes of the input are not news
     bool last;            // in REPLY: end the connection behind it
-    bool more;            // the kernel may hold more bytes
+    bool more;            // the last read was filled: the kernel may hold more bytes
+    bool greedy;          // the last read of the body was filled: it comes fast
+    bool deaf;            // `reading` is off
     bool in_flight;       // counted in loop->active
-    int fills;            // large reads in this turn
+    int fills;            // reads in this turn
     struct evbuffer *raw; // bytes not looked at yet
 
+    struct event reading;
     struct event timer;
     uint64_t deadline_ns;     // of the present phase
     uint64_t armed_ns;        // when the timer will fire, at or before the deadline; 0 = not armed
@@ -86,10 +88,10 @@ struct bufferevent *bfr_connection_accept(struct event_base *base, void *arg);
 // Count it among the connections of `address`, once. False: there are too many; it is to be closed.
 bool bfr_connection_count(struct bfr_http_connection *connection, const char *address);
 
-// Free it, and with it the request, whatever their state. Not below libevent's input callback.
+// Free it, and with it the request, whatever their state. Not from within an exchange.
 void bfr_connection_close(struct bfr_http_connection *connection);
 
-// The same, later: below libevent's read callback the connection must survive until it returns.
+// The same, later: within an exchange the connection must survive until it returns.
 void bfr_connection_kill(struct bfr_http_connection *connection);
 
 // Between requests.
@@ -110,10 +112,20 @@ void bfr_connection_settle(struct bfr_http_connection *connection);   // its rep
 void bfr_linger_start(struct bfr_http_connection *connection);
 // The same with the last words in the output already, as they are to be sent.
 void bfr_linger_out(struct bfr_http_connection *connection);
+// LINGER, and something came.
+void bfr_linger_read(struct bfr_http_connection *connection);
 
-// http_reader.c: large reads behind libevent's small one. The bytes taken, 0 when there are none or the step is not GO.
-size_t bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *out_step);
-// Do bytes wait in the kernel?
-bool bfr_reader_pending(const struct bfr_http_connection *connection);
+// http_reader.c: when the socket is read, and into what.
+bool bfr_reader_begin(struct bfr_http_connection *connection); // the descriptor is known
+void bfr_reader_end(struct bfr_http_connection *connection);   // harmless before begin
+// Reading goes on. It was not turned off but when something came that could not be read.
+void bfr_reader_listen(struct bfr_http_connection *connection);
+void bfr_reader_pause(struct bfr_http_connection *connection);
+// One read into the bytes not looked at yet. False: nothing came, or the connection is at its end.
+bool bfr_reader_fetch(struct bfr_http_connection *connection);
+// In BODY: one read, straight into the body where it is kept as it comes. False also when the step is not GO.
+bool bfr_reader_fill(struct bfr_http_connection *connection, enum bfr_step *out_step);
+// Did bytes come that nobody has read? `at_once`: since the last read, epoll had no chance to tell.
+bool bfr_reader_pending(const struct bfr_http_connection *connection, bool at_once);
 
 #endif

@@ -10,7 +10,7 @@
 #include "http_tls.h"
 #include "log.h"
 
-#define FILLS_MAX 8 // large reads in one turn of the loop
+#define FILLS_MAX 8 // reads in one turn of the loop: others want to be served too, and epoll will call again
 
 // ---- reply ----
 
@@ -60,7 +60,7 @@ static void finish_reply(struct bfr_http_connection *connection)
         return;
     }
     bfr_connection_rest(connection);
-    bufferevent_enable(connection->bev, EV_READ);
+    bfr_reader_listen(connection);
     bfr_connection_settle(connection);
 }
 
@@ -76,7 +76,6 @@ static void flush(struct bfr_http_connection *connection)
         return;
     }
     // An error shows again in libevent's own write. What comes meanwhile belongs to the next request.
-    bufferevent_disable(connection->bev, EV_READ);
     bufferevent_enable(connection->bev, EV_WRITE);
 }
 
@@ -124,16 +123,17 @@ void bfr_exchange_event(struct bufferevent *bev, short what, void *arg)
 }
 
 // Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
-static bool is_followed(const struct bfr_http_connection *connection)
+static bool is_followed(const struct bfr_http_connection *connection, bool at_once)
 {
     return evbuffer_get_length(connection->raw) > 0 || connection->ended ||
-           (connection->wire != NULL && evbuffer_get_length(connection->wire) > 0) || bfr_reader_pending(connection);
+           (connection->wire != NULL && evbuffer_get_length(connection->wire) > 0) ||
+           bfr_reader_pending(connection, at_once);
 }
 
-// A step says REPLY. `whole`: the request's last byte was read.
-static void reply(struct bfr_http_connection *connection, bool whole)
+// The request's last byte was read. `at_once`: in this very call.
+static void reply(struct bfr_http_connection *connection, bool at_once)
 {
-    if (!whole || is_followed(connection))
+    if (is_followed(connection, at_once))
         reply_and_end(connection);
     else
         reply_in_step(connection);
@@ -160,17 +160,17 @@ static void begin_body(struct bfr_http_connection *connection)
         send_continue(connection);
     connection->body_by_ns = bfr_connection_in_ms(connection, connection->request->rules->read_timeout_ms);
     connection->body_ns = bfr_connection_in_ms(connection, 0);
+    connection->greedy = false;
     bfr_connection_await_body(connection);
 }
 
 static void wait_for_answer(struct bfr_http_connection *connection)
 {
-    bufferevent_disable(connection->bev, EV_READ);
     bfr_connection_enter(connection, BFR_CONNECTION_WAIT,
                          connection->request->begun_ns + connection->request->rules->ack_timeout_ms * BFR_NS_PER_MS);
 }
 
-// Do what ingest says. GO is the caller's matter.
+// Do what ingest says. GO is the caller's matter. `whole`: the request's last byte was read.
 static void obey(struct bfr_http_connection *connection, enum bfr_step step, bool whole)
 {
     switch (step) {
@@ -183,7 +183,10 @@ static void obey(struct bfr_http_connection *connection, enum bfr_step step, boo
         bfr_connection_starve(connection);
         break;
     case BFR_STEP_REPLY:
-        reply(connection, whole);
+        if (whole)
+            reply(connection, true);
+        else
+            reply_and_end(connection);
         break;
     }
 }
@@ -230,12 +233,18 @@ static bool has_raw(const struct bfr_http_connection *connection)
     return evbuffer_get_length(connection->raw) > 0;
 }
 
-// True: there may be more to do with what is here.
+// True: something came.
+static bool fetch(struct bfr_http_connection *connection)
+{
+    return connection->more && ++connection->fills <= FILLS_MAX && bfr_reader_fetch(connection);
+}
+
+// True: there may be more to do, here and in what follows.
 static bool read_head(struct bfr_http_connection *connection)
 {
     enum bfr_gate_event event = feed_gate(connection);
     if (event == BFR_GATE_MORE)
-        return has_raw(connection);
+        return has_raw(connection) || fetch(connection);
     if (event == BFR_GATE_BAD) {
         refuse(connection, connection->request->gate.refusal);
         return false;
@@ -265,12 +274,11 @@ static bool take_body(struct bfr_http_connection *connection)
         return false;
     }
     if (!has_raw(connection)) {
-        // Enough for one turn: others want to be served too, and epoll will call again.
-        if (++connection->fills > FILLS_MAX)
+        if (!connection->more || ++connection->fills > FILLS_MAX)
             return false;
-        size_t got = bfr_reader_fill(connection, &step);
+        bool came = bfr_reader_fill(connection, &step);
         obey(connection, step, false);
-        return got > 0 && step == BFR_STEP_GO;
+        return came;
     }
     uint64_t size = evbuffer_get_length(connection->raw);
     if (size > request->gate.body_left)
@@ -301,45 +309,50 @@ static bool read_body(struct bfr_http_connection *connection)
         refuse(connection, connection->request->gate.refusal);
         return false;
     default:
-        return has_raw(connection);
+        return has_raw(connection) || fetch(connection);
     }
 }
 
-// One request as far as the bytes reach.
+static bool await_request(struct bfr_http_connection *connection)
+{
+    if (!has_raw(connection))
+        return fetch(connection);
+    begin_request(connection);
+    return true;
+}
+
+static bool step_on(struct bfr_http_connection *connection)
+{
+    switch (connection->phase) {
+    case BFR_CONNECTION_GREETING:
+        return fetch(connection);
+    case BFR_CONNECTION_IDLE:
+        return await_request(connection);
+    case BFR_CONNECTION_HEAD:
+        return read_head(connection);
+    case BFR_CONNECTION_BODY:
+        return read_body(connection);
+    default:
+        return false;
+    }
+}
+
+// As far as the bytes reach.
 static void work(struct bfr_http_connection *connection)
 {
-    bool more = true;
     connection->fills = 0;
-    while (more) {
-        if (connection->phase == BFR_CONNECTION_IDLE && has_raw(connection))
-            begin_request(connection);
-        if (connection->phase == BFR_CONNECTION_HEAD)
-            more = read_head(connection);
-        else if (connection->phase == BFR_CONNECTION_BODY)
-            more = read_body(connection);
-        else
-            more = false;
-    }
+    while (step_on(connection))
+        ;
     // No more comes, so what is not complete never will be.
     if (connection->ended && connection->phase <= BFR_CONNECTION_BODY)
         bfr_connection_kill(connection);
 }
 
-// libevent's small read. All of it is taken away here.
-void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+void bfr_exchange_read(struct bfr_http_connection *connection)
 {
-    struct bfr_http_connection *connection = arg;
     bfr_turn_enter(&connection->loop->turn);
-    if (connection->busy || info->n_added == 0 || connection->phase >= BFR_CONNECTION_REPLY)
-        return;
-    connection->busy = true;
-    connection->more = info->n_added >= 4096;
-    struct evbuffer *to = connection->wire != NULL ? connection->wire : connection->raw;
-    if (evbuffer_add_buffer(to, input) != 0)
-        bfr_connection_kill(connection);
-    else if (connection->wire == NULL || bfr_front_receive(connection))
-        work(connection);
-    connection->busy = false;
+    connection->more = true;
+    work(connection);
 }
 
 // ---- waiting ----
@@ -356,11 +369,10 @@ static void resume_body(struct bfr_http_connection *connection)
 // Admission or a paused body goes on, or does not.
 static void go_on(struct bfr_http_connection *connection, enum bfr_step step, bool was_admitted)
 {
-    connection->busy = true;
     if (step == BFR_STEP_GO) {
         bfr_connection_unstarve(connection);
-        bufferevent_enable(connection->bev, EV_READ);
-        connection->more = true;
+        connection->more = connection->more || connection->deaf;
+        bfr_reader_listen(connection);
         if (was_admitted)
             resume_body(connection);
         else
@@ -371,7 +383,6 @@ static void go_on(struct bfr_http_connection *connection, enum bfr_step step, bo
             bfr_connection_unstarve(connection);
         obey(connection, step, false);
     }
-    connection->busy = false;
 }
 
 bool bfr_exchange_feed(struct bfr_http_connection *connection)
@@ -389,7 +400,7 @@ void bfr_exchange_mail(struct bfr_http_connection *connection)
     bool complete = connection->request->stage == BFR_AT_ANSWER;
     enum bfr_step step = bfr_ingest_resume(connection->request);
     if (complete)
-        reply(connection, true);
+        reply(connection, false);
     else
         go_on(connection, step, false);
 }
@@ -402,7 +413,7 @@ void bfr_exchange_expire(struct bfr_http_connection *connection)
     if (step == BFR_STEP_WAIT) // its mail is on the way
         bfr_connection_deadline(connection, bfr_connection_in_ms(connection, 1000));
     else if (complete)
-        reply(connection, true);
+        reply(connection, false);
     else
         reply_and_end(connection);
 }

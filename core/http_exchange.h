@@ -8,8 +8,8 @@
 
 #include "http_connection.h"
 
-// The callback on the bufferevent's input; `arg` is the connection.
-void bfr_exchange_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg);
+// The socket has something to read, in a phase that reads.
+void bfr_exchange_read(struct bfr_http_connection *connection);
 // The bufferevent's write and event callbacks: the output is empty; the client is gone.
 void bfr_exchange_written(struct bufferevent *bev, void *arg);
 void bfr_exchange_event(struct bufferevent *bev, short what, void *arg);

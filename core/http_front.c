@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs on the connection's loop, below libevent's read callback: what must end is killed from the timer, or lingers. Whoever
+// Runs on the connection's loop, within an exchange: what must end is killed from the timer, or lingers. Whoever
 // is turned away here has sent no request, so it is counted apart and logged as life, not as an error: a port scan must
 // not fill the log.
 #include "http_front.h"

@@ -22,11 +22,8 @@
 // to the buffer that is not there.
 static bool discard(struct bfr_http_connection *connection)
 {
-    struct evbuffer *input = bufferevent_get_input(connection->bev);
-    uint64_t size = evbuffer_get_length(input);
-    evbuffer_drain(input, size);
     long got = syscall(SYS_recvfrom, connection->fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
-    size += got > 0 ? (uint64_t)got : 0;
+    uint64_t size = got > 0 ? (uint64_t)got : 0;
     if (size > connection->linger_left)
         return false;
     connection->linger_left -= size;
@@ -39,13 +36,12 @@ static void wait_on(struct bfr_http_connection *connection)
     bfr_connection_deadline(connection, quiet_ns < connection->linger_by_ns ? quiet_ns : connection->linger_by_ns);
 }
 
-static void on_read(struct bufferevent *bev, void *arg)
+void bfr_linger_read(struct bfr_http_connection *connection)
 {
-    struct bfr_http_connection *connection = arg;
-    // Below the read that led here the reply is not out yet, and a client that has shut down its side waits for it.
-    if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
-        return;
-    if (discard(connection))
+    // A client that has shut down its side waits for the reply: its end of stream must not end the connection before.
+    if (evbuffer_get_length(bufferevent_get_output(connection->bev)) > 0)
+        bfr_reader_pause(connection);
+    else if (discard(connection))
         wait_on(connection);
     else
         bfr_connection_close(connection);
@@ -53,9 +49,10 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 static void on_written(struct bufferevent *bev, void *arg)
 {
+    (void)bev;
     struct bfr_http_connection *connection = arg;
     shutdown(connection->fd, SHUT_WR);
-    bufferevent_enable(bev, EV_READ);
+    bfr_reader_listen(connection);
     connection->linger_by_ns = bfr_connection_in_ms(connection, connection->loop->rules->read_timeout_ms);
     wait_on(connection);
     bfr_connection_settle(connection);
@@ -75,9 +72,7 @@ void bfr_linger_out(struct bfr_http_connection *connection)
     connection->phase = BFR_CONNECTION_LINGER;
     connection->linger_left = LINGER_BYTES;
     evbuffer_drain(connection->raw, evbuffer_get_length(connection->raw));
-    bufferevent_setcb(bev, on_read, on_written, on_event, connection);
-    // Reading waits until the reply is out: an end of stream seen earlier would end the connection without it.
-    bufferevent_disable(bev, EV_READ);
+    bufferevent_setcb(bev, NULL, on_written, on_event, connection);
     bufferevent_enable(bev, EV_WRITE);
     uint64_t write_ns = loop->rules->write_timeout_ms * BFR_NS_PER_MS;
     bfr_connection_deadline(connection, bfr_shared_now(loop->shared) + write_ns);

@@ -137,7 +137,7 @@ static void steer(evutil_socket_t fd, short what, void *arg)
         finish(loop);
 }
 
-// May be called from below the input's callback, where no connection may be freed.
+// May be called from within an exchange, where no connection may be freed.
 void bfr_loop_settled(struct bfr_http_loop *loop)
 {
     if (loop->active == 0 && atomic_load(&loop->shared->finishing))

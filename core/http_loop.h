@@ -15,6 +15,9 @@
 #include "http_request.h"
 #include "http_rules.h"
 
+// What one read takes at most where it is not known yet what comes: a head and a small body.
+#define BFR_LOOP_SCRATCH ((size_t)16 * 1024)
+
 struct bfr_http_loop {
     struct bfr_http_shared *shared;
     struct event_base *base;
@@ -43,6 +46,8 @@ struct bfr_http_loop {
     bool deaf;            // its listeners are closed, and the main thread knows
     uint64_t close_by_ns; // when listeners are closed whatever is queued on them
     uint32_t cut_off;     // requests that finishing ended without a reply
+
+    uint8_t scratch[BFR_LOOP_SCRATCH]; // bytes just read, until the callback returns
 };
 
 // Everything but the thread. `rules` are owned from now on. On failure nothing is left. [main]
