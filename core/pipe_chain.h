@@ -92,6 +92,7 @@ void bfr_port_stats(const struct bfr_port *port, struct bfr_queue_stats *out);
 void bfr_intake_on_queue_done(void *arg, struct bfr_slot *list, size_t count);
 void bfr_direct_on_sink_done(void *arg, struct bfr_slot *list, size_t count);
 // A queue's own entries in the books; `arg` is its port. [any]
+bool bfr_pipeline_on_remember(void *arg, uint32_t state, const struct bfr_recent *recent);
 void bfr_pipeline_on_account(void *arg, uint32_t entry, const char *tenant, uint64_t batches, uint64_t body_bytes);
 // Hand a claimed batch to every sink at once. Takes the reference and the claim.
 void bfr_direct_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, struct bfr_claim *claim);

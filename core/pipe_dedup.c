@@ -228,6 +228,14 @@ void bfr_dedup_bury(struct bfr_dedup *dedup, const struct bfr_batch *batch, uint
     answers_give(dedup, &answers);
 }
 
+static struct answers claim_purge(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim)
+{
+    struct answers answers =
+        waiters_take(shard, claim, BFR_ANSWER_BUSY, "the batch was purged before it was stored");
+    bfr_dedup_drop(dedup, shard, claim);
+    return answers;
+}
+
 void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename)
 {
     struct bfr_key key;
@@ -237,10 +245,27 @@ void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *d
     struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     pthread_mutex_lock(&shard->lock);
     struct bfr_claim *claim = bfr_dedup_find(shard, &key);
-    if (claim != NULL && !claim->pending) {
-        answers = waiters_take(shard, claim, BFR_ANSWER_BUSY, "the batch was purged before it was stored");
-        bfr_dedup_drop(dedup, shard, claim);
-    }
+    if (claim != NULL && !claim->pending)
+        answers = claim_purge(dedup, shard, claim);
+    pthread_mutex_unlock(&shard->lock);
+    answers_give(dedup, &answers);
+}
+
+void bfr_dedup_release(struct bfr_dedup *dedup, const struct bfr_recent *recent)
+{
+    struct bfr_batch batch = {.size = sizeof batch,
+                              .tenant = recent->tenant,
+                              .dataset = recent->dataset,
+                              .filename = recent->filename,
+                              .received_ns = recent->received_ns};
+    struct bfr_dedup_shard *shard;
+    memcpy(batch.source_sha256, recent->source_sha256, sizeof batch.source_sha256);
+    struct bfr_claim *claim = claim_lock(dedup, &batch, &shard);
+    if (claim == NULL)
+        return;
+    struct answers answers = {0};
+    if (!claim->pending)
+        answers = claim_purge(dedup, shard, claim);
     pthread_mutex_unlock(&shard->lock);
     answers_give(dedup, &answers);
 }
@@ -311,6 +336,17 @@ static uint64_t received_monotonic(const struct bfr_clock *clock, int64_t receiv
     return (uint64_t)age < now ? now - (uint64_t)age : 0;
 }
 
+// `claim` is what the queue says of its batch, for the rest of the window. Nobody waits for it yet.
+static void claim_fill(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim,
+                       const struct bfr_recent *recent, uint32_t level, bool buried)
+{
+    claim->received_ns = recent->received_ns;
+    memcpy(claim->sha256, recent->source_sha256, sizeof claim->sha256);
+    claim->level = (uint8_t)level;
+    claim->settled_buried = buried;
+    (void)claim_update(dedup, shard, claim, received_monotonic(dedup->set.clock, recent->received_ns));
+}
+
 bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried)
 {
     struct bfr_key key;
@@ -321,14 +357,27 @@ bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent
     struct bfr_claim *claim = bfr_dedup_find(shard, &key);
     if (claim == NULL)
         claim = bfr_dedup_add(dedup, shard, &key);
-    bool ok = claim != NULL;
-    if (ok) {
-        claim->received_ns = recent->received_ns;
-        memcpy(claim->sha256, recent->source_sha256, sizeof claim->sha256);
-        claim->level = (uint8_t)level;
-        claim->settled_buried = buried;
-        (void)claim_update(dedup, shard, claim, received_monotonic(dedup->set.clock, recent->received_ns));
-    }
+    bool good = claim != NULL;
+    if (good)
+        claim_fill(dedup, shard, claim, recent, level, buried);
     pthread_mutex_unlock(&shard->lock);
-    return ok; // nobody waits yet
+    return good;
+}
+
+bool bfr_dedup_meet(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried)
+{
+    struct bfr_key key;
+    bool known = false;
+    if (!bfr_key_make(&dedup->seed, recent->tenant, recent->dataset, recent->filename, &key))
+        return false;
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
+    pthread_mutex_lock(&shard->lock);
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    if (claim != NULL)
+        known = !claim->pending && claim->level >= level &&
+                memcmp(claim->sha256, recent->source_sha256, sizeof claim->sha256) == 0;
+    else if ((claim = bfr_dedup_add(dedup, shard, &key)) != NULL) // else the sink finds repeats
+        claim_fill(dedup, shard, claim, recent, level, buried);
+    pthread_mutex_unlock(&shard->lock);
+    return known;
 }

@@ -60,6 +60,11 @@ void bfr_dedup_dismiss(struct bfr_dedup *dedup, uint32_t answer, const char *tex
 // A key that a queue knew at start, oldest first. `level`: what it has reached if it is held, or the sink level. False
 // when memory is short. [main]
 bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried);
+// A key that a queue met while the pipeline runs. What is known under it stays as it is. True: the same bytes have reached
+// at least `level` under it, so that this batch is one too many. [any]
+bool bfr_dedup_meet(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried);
+// As forget, but only if the key is this very batch's. [any]
+void bfr_dedup_release(struct bfr_dedup *dedup, const struct bfr_recent *recent);
 
 // For tests and figures: keys known now. [any]
 size_t bfr_dedup_count(struct bfr_dedup *dedup);

@@ -286,6 +286,7 @@ static void stages_hook(struct bfr_pipeline *pipeline)
             .on_complete = on_complete,
             .on_ready = on_ready,
             .on_account = i < pipeline->queue_count ? bfr_pipeline_on_account : NULL,
+            .on_remember = i < pipeline->queue_count ? bfr_pipeline_on_remember : NULL,
             .arg = port,
         };
         bfr_stage_hook(port->stage, &hooks);

@@ -248,5 +248,6 @@ void bfr_host_fill(struct bfr_stage *stage)
         .metric_observe = host_metric_observe,
         .get_extension = host_get_extension,
         .account = bfr_host_account,
+        .remember = bfr_host_remember,
     };
 }

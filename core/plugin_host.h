@@ -38,6 +38,7 @@ void bfr_host_ready(const struct bfr_host *host);
 void bfr_host_verdict(const struct bfr_host *host, uint64_t ticket, const struct bfr_verdict *verdict);
 void bfr_host_account(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
                       uint64_t body_bytes);
+bool bfr_host_remember(const struct bfr_host *host, uint32_t state, const struct bfr_recent *recent);
 
 static inline struct bfr_stage *bfr_host_stage(const struct bfr_host *host)
 {

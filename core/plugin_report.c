@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plugin reports of its work: completions, readiness, verdicts, account. Checked here, on the thread that calls, then
+// What a plugin reports of its work: completions, readiness, verdicts, account, keys. Checked here, on the thread that calls, then
 // handed to the part of the core that uses the stage. Keeps no state and takes no lock; whether a delivery or a ticket
 // is still open is known only to that part.
 #include "plugin_host.h"
 
 // Size in ABI 1.0: the least that a plugin's struct has.
 #define COMPLETION_SIZE_1_0 (offsetof(struct bfr_completion, text) + sizeof(const char *))
+#define RECENT_SIZE_1_0     (offsetof(struct bfr_recent, received_ns) + sizeof(int64_t))
 
 // What is wrong with a completion; NULL when nothing is.
 static const char *completion_fault(const struct bfr_completion *completion)
@@ -94,4 +95,21 @@ void bfr_host_account(const struct bfr_host *host, uint32_t entry, const char *t
         bfr_stage_misuse(stage, tenant == NULL ? "account without a tenant" : "account with an unknown entry");
     else
         stage->hooks.on_account(stage->hooks.arg, entry, tenant, batches, body_bytes);
+}
+
+bool bfr_host_remember(const struct bfr_host *host, uint32_t state, const struct bfr_recent *recent)
+{
+    struct bfr_stage *stage = bfr_host_stage(host);
+    if (!bfr_stage_works(stage))
+        bfr_stage_misuse(stage, "remember outside of start to stop");
+    else if (stage->hooks.on_remember == NULL)
+        bfr_stage_misuse(stage, "remember from a stage that keeps no batches");
+    else if (recent == NULL || recent->size < RECENT_SIZE_1_0 || recent->tenant == NULL || recent->dataset == NULL ||
+             recent->filename == NULL)
+        bfr_stage_misuse(stage, "remember without a key");
+    else if (state < BFR_KEY_HELD || state > BFR_KEY_FREE)
+        bfr_stage_misuse(stage, "remember with an unknown state");
+    else
+        return stage->hooks.on_remember(stage->hooks.arg, state, recent);
+    return false;
 }

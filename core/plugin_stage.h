@@ -36,6 +36,7 @@ struct bfr_stage_hooks {
     void (*on_ready)(void *arg);
     void (*on_verdict)(void *arg, uint64_t ticket, const struct bfr_verdict *verdict);
     void (*on_account)(void *arg, uint32_t entry, const char *tenant, uint64_t batches, uint64_t body_bytes);
+    bool (*on_remember)(void *arg, uint32_t state, const struct bfr_recent *recent);
     void *arg;
 };
 

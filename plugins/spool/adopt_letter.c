@@ -13,6 +13,7 @@
 
 #include "adopt_state.h"
 #include "disk_aside.h"
+#include "disk_recent.h"
 #include "disk_room.h"
 #include "letter.h"
 #include "letter_file.h"
@@ -89,8 +90,10 @@ enum adopt_fate bfr_adopt_letter(struct adopt *adopt, const struct adopt_file *f
     pthread_mutex_lock(&adopt->queue->work);
     enum adopt_fate fate = write_letter(adopt, file, &note);
     pthread_mutex_unlock(&adopt->queue->work);
-    if (fate == ADOPT_ADOPTED)
+    if (fate == ADOPT_ADOPTED) {
         bfr_adopt_note(adopt, batch);
+        (void)bfr_disk_remember(adopt->queue, batch, BFR_KEY_BURIED); // posted since: a letter all the same
+    }
     return fate;
 }
 

@@ -15,6 +15,7 @@
 #include "adopt_state.h"
 #include "disk_entry.h"
 #include "disk_put.h"
+#include "disk_recent.h"
 #include "disk_room.h"
 
 #define NS_PER_S   INT64_C(1000000000)
@@ -243,8 +244,25 @@ static void tell_stuck(struct adopt *adopt, const char *name, int error)
     adopt->sums.left++;
 }
 
-// True when its record is to be offered.
-static bool conclude(struct adopt *adopt, struct adopt_item *item)
+// A sender has posted the same batch meanwhile, and that one is on stable storage: this record is not offered.
+static void give_up(struct disk_queue *queue, struct disk_entry *entry)
+{
+    struct disk_entry *chain = NULL;
+    pthread_mutex_lock(&queue->mutex);
+    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
+    bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
+    bfr_disk_entry_end(queue, entry, &chain);
+    pthread_mutex_unlock(&queue->mutex);
+    bfr_disk_entries_free(queue, chain);
+}
+
+enum conclusion {
+    CONCLUDED_OFFER = 1, // its record is to be offered
+    CONCLUDED_DOUBLE,
+    CONCLUDED_FAILED, // there is no record, and the file stays
+};
+
+static enum conclusion conclude(struct adopt *adopt, struct adopt_item *item)
 {
     struct disk_queue *queue = adopt->queue;
     struct disk_entry *entry = item->entry;
@@ -252,27 +270,35 @@ static bool conclude(struct adopt *adopt, struct adopt_item *item)
         bfr_disk_release(queue, entry->batch->tenant, entry->body_bytes);
         bfr_disk_entry_free(queue, entry);
         adopt->sums.later++;
-        return false;
+        return CONCLUDED_FAILED;
     }
     // The record is the batch from now on, whatever becomes of the file. One that stays is known to the next start by
     // recent.log, and behind that the sink finds the batch there; taking the record back could lose it.
     if (!bfr_adopt_remove(adopt->tree.files, item->name))
         tell_stuck(adopt, item->name, errno);
     bfr_adopt_note(adopt, entry->batch);
+    if (bfr_disk_remember(queue, entry->batch, BFR_KEY_HELD)) {
+        give_up(queue, entry);
+        adopt->sums.doubles++;
+        return CONCLUDED_DOUBLE;
+    }
     queue->host->account(queue->host, BFR_ACCOUNT_FOUND_HELD, entry->batch->tenant, 1, entry->body_bytes);
     adopt->sums.adopted++;
-    return true;
+    return CONCLUDED_OFFER;
 }
 
 bool bfr_adopt_flush(struct adopt *adopt)
 {
     struct disk_queue *queue = adopt->queue;
-    size_t good = 0, count = adopt->item_count;
+    size_t good = 0, failed = 0, count = adopt->item_count;
     if (count == 0)
         return true;
-    for (size_t i = 0; i < count; i++)
-        if (conclude(adopt, &adopt->items[i]))
+    for (size_t i = 0; i < count; i++) {
+        enum conclusion conclusion = conclude(adopt, &adopt->items[i]);
+        failed += conclusion == CONCLUDED_FAILED ? 1 : 0;
+        if (conclusion == CONCLUDED_OFFER)
             adopt->items[good++].entry = adopt->items[i].entry;
+    }
     (void)fsync(adopt->tree.files); // a file that comes back is a double
     pthread_mutex_lock(&queue->mutex);
     for (size_t i = 0; i < good; i++)
@@ -282,5 +308,5 @@ bool bfr_adopt_flush(struct adopt *adopt)
     adopt->item_bytes = 0;
     if (good > 0)
         queue->host->ready(queue->host);
-    return good == count;
+    return failed == 0;
 }

@@ -280,6 +280,7 @@ static void expire_one(struct disk_queue *queue, uint64_t sequence)
         return;
     if (is_old(queue, &note) && bfr_disk_letter_drop(queue, &note)) {
         bfr_disk_recent_forget(queue, &note.batch);
+        (void)bfr_disk_remember(queue, &note.batch, BFR_KEY_FREE);
         queue->host->account(queue->host, BFR_ACCOUNT_PURGED_BURIED, note.letter.tenant, 1, note.letter.body_bytes);
         bfr_log(queue->host, BFR_LOG_INFO, "dead letter is past dlq_max_age and purged", "id", note.id, "tenant",
                 note.letter.tenant, "dataset", note.letter.dataset, "filename", note.letter.filename, NULL);

@@ -59,6 +59,18 @@ void bfr_disk_recent_forget(struct disk_queue *queue, const struct bfr_batch *ba
     bfr_disk_recent_found(queue, batch, RECENT_PURGED);
 }
 
+bool bfr_disk_remember(struct disk_queue *queue, const struct bfr_batch *batch, uint32_t state)
+{
+    struct bfr_recent recent = {.size = sizeof recent,
+                                .tenant = batch->tenant,
+                                .dataset = batch->dataset,
+                                .filename = batch->filename,
+                                .body_bytes = batch->body_bytes,
+                                .received_ns = batch->received_ns};
+    memcpy(recent.source_sha256, batch->source_sha256, sizeof recent.source_sha256);
+    return queue->host->remember(queue->host, state, &recent);
+}
+
 // --- telling the host
 
 // Sequences, rising once they are sorted.

@@ -18,6 +18,8 @@ void bfr_disk_recent_open(struct disk_queue *queue);
 void bfr_disk_recent_trouble(struct disk_queue *queue, int error);
 // It was purged: its key is free, after a restart too. Any thread.
 void bfr_disk_recent_forget(struct disk_queue *queue, const struct bfr_batch *batch);
+// The host's duplicate memory hears of it at once: enum bfr_key_state. As host->remember; no lock. Keeper.
+bool bfr_disk_remember(struct disk_queue *queue, const struct bfr_batch *batch, uint32_t state);
 // A record that recent.log may not have. Start.
 void bfr_disk_recent_found(struct disk_queue *queue, const struct bfr_batch *batch, uint64_t sequence);
 

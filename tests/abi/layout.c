@@ -142,6 +142,7 @@ const struct layout LAYOUT[] = {
     {MEMBER(bfr_host, metric_observe)},
     {MEMBER(bfr_host, get_extension)},
     {MEMBER(bfr_host, account)},
+    {MEMBER(bfr_host, remember)},
     {TYPE(bfr_health)},
     {MEMBER(bfr_health, size)},
     {MEMBER(bfr_health, state)},

@@ -131,7 +131,7 @@ SLOT(bfr_life, health, 56, 8);
 SLOT(bfr_life, probed, 64, 8);
 
 // bfr/host.h
-SIZE(bfr_host, 192);
+SIZE(bfr_host, 200);
 SLOT(bfr_host, size, 0, 4);
 SLOT(bfr_host, abi_minor, 4, 4);
 SLOT(bfr_host, stage, 8, 8);
@@ -157,6 +157,7 @@ SLOT(bfr_host, metric_set, 160, 8);
 SLOT(bfr_host, metric_observe, 168, 8);
 SLOT(bfr_host, get_extension, 176, 8);
 SLOT(bfr_host, account, 184, 8);
+SLOT(bfr_host, remember, 192, 8);
 
 // bfr/auth.h
 SIZE(bfr_request, 48);

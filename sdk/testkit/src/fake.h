@@ -75,6 +75,7 @@ struct bfr_fake {
 
     struct bfr_fake_lines misuses;
     struct bfr_fake_lines logs;
+    struct bfr_fake_lines keys;
     struct bfr_metric *metrics;
     struct bfr_fake_post *posts;
 };

@@ -234,6 +234,7 @@ void bfr_fake_free(struct bfr_fake *fake)
     bfr_fake_values_free(&fake->values);
     free_lines(&fake->misuses);
     free_lines(&fake->logs);
+    free_lines(&fake->keys);
     pthread_cond_destroy(&fake->news);
     pthread_mutex_destroy(&fake->lock);
     free(fake->stage);

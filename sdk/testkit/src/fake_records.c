@@ -47,6 +47,11 @@ const char *bfr_fake_log(struct bfr_fake *fake, size_t index)
     return line_at(fake, &fake->logs, index);
 }
 
+const char *bfr_fake_key(struct bfr_fake *fake, size_t index)
+{
+    return line_at(fake, &fake->keys, index);
+}
+
 static void log_line(const struct bfr_host *host, uint32_t level, const char *message, const char *const *fields)
 {
     static const char *const levels[] = {"?", "debug", "info", "warn", "error"};
@@ -277,6 +282,24 @@ static void account(const struct bfr_host *host, uint32_t entry, const char *ten
     pthread_mutex_unlock(&fake->lock);
 }
 
+// Nothing is known, and every call is a line that a test can ask for.
+static bool remember(const struct bfr_host *host, uint32_t state, const struct bfr_recent *recent)
+{
+    static const char *const names[] = {NULL, "held", "buried", "free"};
+    struct bfr_fake *fake = bfr_fake_of(host);
+    char line[sizeof "buried ///" + 2 * BFR_ID_MAX + BFR_FILENAME_MAX];
+    pthread_mutex_lock(&fake->lock);
+    if (recent == NULL || recent->tenant == NULL || recent->dataset == NULL || recent->filename == NULL ||
+        state < BFR_KEY_HELD || state > BFR_KEY_FREE) {
+        bfr_fake_breach(fake, "remember with an unknown state or without a key");
+    } else {
+        snprintf(line, sizeof line, "%s %s/%s/%s", names[state], recent->tenant, recent->dataset, recent->filename);
+        bfr_fake_lines_add(&fake->keys, line);
+    }
+    pthread_mutex_unlock(&fake->lock);
+    return false;
+}
+
 // "settings/1" of a daemon without a configuration.
 static uint32_t settings_text(const struct bfr_host *host, const char *key, char *out, size_t room)
 {
@@ -353,4 +376,5 @@ void bfr_fake_fill_records(struct bfr_host *table)
     table->metric_observe = metric_observe;
     table->get_extension = get_extension;
     table->account = account;
+    table->remember = remember;
 }

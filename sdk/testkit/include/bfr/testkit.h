@@ -90,10 +90,11 @@ uint32_t bfr_fake_ask(struct bfr_fake *fake, const struct bfr_request *request, 
 bool bfr_fake_wait_verdict(struct bfr_fake *fake, uint64_t ticket, uint32_t timeout_ms, struct bfr_verdict *out);
 void bfr_fake_cancel(struct bfr_fake *fake, uint64_t ticket);
 
-/* What was recorded: breaches of the contract and log lines ("warn upload failed batch=a"), in order; NULL past the
- * end. Valid until free. */
+/* What was recorded: breaches of the contract, log lines ("warn upload failed batch=a"), and what a queue told of keys
+ * ("held tenant/dataset/filename", "buried ...", "free ..."), in order; NULL past the end. Valid until free. */
 const char *bfr_fake_misuse(struct bfr_fake *fake, size_t index);
 const char *bfr_fake_log(struct bfr_fake *fake, size_t index);
+const char *bfr_fake_key(struct bfr_fake *fake, size_t index);
 
 /* Digests as the daemon computes them, for tests that compare. */
 void bfr_fake_sha256(const void *data, size_t size, uint8_t out[32]);

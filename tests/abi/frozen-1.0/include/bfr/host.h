@@ -38,7 +38,15 @@ enum bfr_account_entry {
     BFR_ACCOUNT_PURGED_BURIED = 5 /* a dead letter past its age */
 };
 
+/* What became of a key while the daemon runs (host->remember). Zero is never valid. */
+enum bfr_key_state {
+    BFR_KEY_HELD = 1,   /* its batch was found or adopted, and waits for its consumers on stable storage */
+    BFR_KEY_BURIED = 2, /* the same, a dead letter */
+    BFR_KEY_FREE = 3    /* the queue forgot the batch by itself (past its age): the next one under the key is new */
+};
+
 struct bfr_metric;
+struct bfr_recent; /* queue.h */
 
 struct bfr_host {
     uint32_t size;      /* sizeof(struct bfr_host) as the host was compiled */
@@ -115,6 +123,12 @@ struct bfr_host {
      * batches of one tenant. For queues. [any, started] */
     void (*account)(const struct bfr_host *host, uint32_t entry, const char *tenant, uint64_t batches,
                     uint64_t body_bytes);
+
+    /* A queue tells the duplicate memory what became of a key without the host having asked for it. HELD and BURIED: before
+     * the batch can be leased; what is known under the key already stays as it is. True: the same bytes are known under
+     * it, and are stored or on stable storage, so this batch is one too many and the queue may drop it. FREE: the key is
+     * released if it is still that of this batch (bytes and time of arrival). For stable queues. [any, started] */
+    bool (*remember)(const struct bfr_host *host, uint32_t state, const struct bfr_recent *recent);
 };
 
 #ifdef __cplusplus
