@@ -230,8 +230,7 @@ void bfr_dedup_bury(struct bfr_dedup *dedup, const struct bfr_batch *batch, uint
 
 static struct answers claim_purge(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim)
 {
-    struct answers answers =
-        waiters_take(shard, claim, BFR_ANSWER_BUSY, "the batch was purged before it was stored");
+    struct answers answers = waiters_take(shard, claim, BFR_ANSWER_BUSY, "the batch was purged before it was stored");
     bfr_dedup_drop(dedup, shard, claim);
     return answers;
 }

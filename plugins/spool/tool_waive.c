@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // `spool waive`: a sink that is gone for good is waited for no longer. Each batch that waits for it gets a mark as if the sink
-// had confirmed; what other sinks still want stays.
+// had confirmed; what other sinks still want stays. What no sink has ever confirmed counts as purged then, and its key is free:
+// whoever sends it again is not told that it is here.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "marks.h"
+#include "recent_log.h"
 #include "tool.h"
 
 struct waiver {
     const char *sink;
     uint64_t batches;
+    struct recent_log recent;
 };
 
 // The number of `sink` in the set; -1 when it is not one of them.
@@ -23,28 +26,73 @@ static int number_of(const struct found_set *set, const char *sink)
     return -1;
 }
 
-static bool waive_segment(void *arg, const struct tool_segment *segment)
+// Does it end with this sink, and nobody has it?
+static bool is_purged(const struct found *found, const struct found_record *record, int number)
 {
-    struct waiver *waiver = arg;
+    return bfr_tool_waiting(found, record) == UINT32_C(1) << number && record->confirmed == 0 && record->buried == 0;
+}
+
+static bool release_key(struct waiver *waiver, const struct tool_segment *segment, const struct found_record *found)
+{
+    uint8_t entry[RECENT_ENTRY_MAX];
+    struct tool_record *record = bfr_tool_read(segment, found);
+    if (record == NULL)
+        return true; // said; nobody can read it, and its key runs out with dedup.window
+    size_t size = bfr_recent_encode(&record->batch, RECENT_PURGED, entry);
+    bool good = size == 0 || bfr_recent_append(&waiver->recent, entry, size, 1);
+    free(record);
+    return good;
+}
+
+// The marks of one segment's records into `marks`; returns their bytes. *out_good: every key that goes with them is released.
+static size_t collect_marks(struct waiver *waiver, const struct tool_segment *segment, uint8_t *marks, bool *out_good)
+{
     const struct found *found = segment->found;
-    uint8_t *marks = malloc((found->count + 1) * MARK_BYTES);
     size_t used = 0;
-    for (size_t i = 0; marks != NULL && i < found->count; i++) {
+    *out_good = true;
+    for (size_t i = 0; i < found->count; i++) {
         const struct found_record *record = &found->records[i];
         int number = number_of(&found->sets[record->set], waiver->sink);
         if (number < 0 || (bfr_tool_waiting(found, record) & UINT32_C(1) << number) == 0)
             continue;
+        if (is_purged(found, record, number))
+            *out_good = release_key(waiver, segment, record) && *out_good;
         const struct mark mark = {.sequence = record->sequence, .consumer = (uint32_t)number, .state = MARK_PURGED};
         bfr_mark_encode(&mark, segment->file->nonce, marks + used);
         used += MARK_BYTES;
     }
-    bool good = marks != NULL && (used == 0 || bfr_marks_append(segment->file, marks, used));
-    if (good)
-        waiver->batches += used / MARK_BYTES;
-    else
+    return used;
+}
+
+// Keys first: a batch that is still held under a free key may be stored twice, one that is gone under a known key is lost.
+static bool waive_segment(void *arg, const struct tool_segment *segment)
+{
+    struct waiver *waiver = arg;
+    uint8_t *marks = malloc((segment->found->count + 1) * MARK_BYTES);
+    bool good = marks != NULL;
+    size_t used = good ? collect_marks(waiver, segment, marks, &good) : 0;
+    good = good && bfr_recent_sync(&waiver->recent);
+    if (!good)
+        bfr_tool_complain("segment %016llx: its batches wait on, as their keys cannot be released: %s",
+                          (unsigned long long)segment->file->id, strerror(errno));
+    else if (used > 0 && !bfr_marks_append(segment->file, marks, used)) {
         bfr_tool_complain("segment %016llx: its marks cannot be written: %s", (unsigned long long)segment->file->id,
                           strerror(errno));
+        good = false;
+    }
+    waiver->batches += good ? used / MARK_BYTES : 0;
     free(marks);
+    return good;
+}
+
+static bool waive_all(struct waiver *waiver, const struct disk_dir *dir, const char *path)
+{
+    bfr_recent_init(&waiver->recent);
+    bool good = bfr_recent_open(&waiver->recent, dir->root);
+    if (!good)
+        bfr_tool_complain("cannot open recent.log of '%s': %s", path, strerror(errno));
+    good = good && bfr_tool_each_segment(dir, waive_segment, waiver);
+    bfr_recent_close(&waiver->recent);
     return good;
 }
 
@@ -65,7 +113,7 @@ int bfr_tool_waive(int argc, char **argv)
         return BFR_TOOL_USAGE;
     if (!bfr_tool_open(&dir, path, ""))
         return BFR_TOOL_FAILED;
-    bool good = bfr_tool_each_segment(&dir, waive_segment, &waiver);
+    bool good = waive_all(&waiver, &dir, path);
     printf("%llu batches no longer wait for sink '%s'\n", (unsigned long long)waiver.batches, waiver.sink);
     bfr_disk_dir_close(&dir);
     return good ? BFR_TOOL_GOOD : BFR_TOOL_FAILED;

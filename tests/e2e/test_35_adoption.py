@@ -13,6 +13,7 @@ import pytest
 from support.io_shim import Shim
 from support.load import Load
 from support.outage import Obstacle
+from support.sender import Sender
 from support.spool import Lives, drained
 from support.wait import wait_until
 
@@ -276,6 +277,39 @@ def test_what_was_adopted_is_not_adopted_again_when_its_file_comes_back(lives, o
     assert list(letters(lives)) == [letter]
 
 
+def test_an_adopted_batch_is_known_to_its_sender_at_once(lives, old):
+    Obstacle(lives.sink)
+    queued, dead = old.batch("queue", queue_meta()), old.batch("dlq", dlq_meta())
+    receiver = lives.start()
+    summary(receiver, adopted=1, dead_letters=1)
+    for name in (queued, dead):
+        again = Sender(receiver.port).post("acme", "web", whole(name), name)
+        assert again.status == 200 and again.json()["duplicate"] is True
+        assert Sender(receiver.port).post("acme", "web", whole("other"), name).status == 409
+    scrape = receiver.scrape()
+    scrape.check_conservation()
+    assert (scrape.batches("recovered"), scrape.batches("accepted")) == (2, 0)
+
+
+def test_a_file_whose_batch_was_posted_before_its_turn_is_a_double(lives, old, tmp_path):
+    Obstacle(lives.sink)
+    name = old.batch("queue")
+    shim = Shim(lives.build, tmp_path, lives.directory)
+    shim.fail("write sync create fallocate", match="segments/")  # nothing can be adopted yet
+    receiver = lives.make(shim.environment).launch()
+    wait_until(lambda: any(line["msg"].startswith("some files of the previous product cannot be adopted now")
+                           for line in receiver.log_lines()), "a file that has to wait")
+    assert old.left() == [f"acme/web/queue/{name}"]
+    shim.heal()
+    port = int(receiver.logged("webhook listening")[0]["port"])
+    wait_until(lambda: Sender(port).post("acme", "web", whole(name), name).status == 200, "it is posted, or adopted and known")
+    wait_until(lambda: old.left() == [] and receiver.logged(ADOPTED), "the end of adoption")
+    receiver.api_port = int(receiver.logged("api listening")[0]["port"])
+    scrape = receiver.scrape()
+    scrape.check_conservation()
+    assert scrape.batches("held") == 1
+
+
 def test_a_spool_without_room_adopts_as_room_comes(lives, old):
     # Twice what the spool may hold, while the sink is away.
     for number in range(64):
@@ -314,6 +348,7 @@ def test_adoption_does_not_hold_up_start_nor_traffic_nor_stop(lives, old):
 
 def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(lives, old, pytestconfig):
     rounds = 40 if pytestconfig.getoption("--long") else 6
+    lives.options["max_size_bytes"] = "64MiB"  # the share of dead letters is to hold all of them
     rng, dead = random.Random(35), set()
     for _ in range(rounds):
         for number in range(60):

@@ -12,6 +12,7 @@ from support.sender import Sender, batch_name, gzip_batch
 from support.letters import write_letters
 from support.spool import drained
 from support.spool_writer import write_segment
+from support.wait import wait_until
 
 
 @pytest.fixture
@@ -177,6 +178,13 @@ def test_a_sink_that_is_gone_is_waited_for_until_it_is_waived(make_lives, spool)
     receiver = lives.start()
     drained(receiver)
     assert receiver.stored(lives.sink) == {}
+    # Nobody has them: who sends one again, or others under its name, is not told that they are known.
+    (one, body), (other, _) = list(bodies.items())[:2]
+    new = gzip_batch(1, "new")
+    for name, sent in ((one, body), (other, new)):
+        reply = Sender(receiver.port).post("acme", "web", sent, name.rsplit("/", 1)[1])
+        assert reply.status == 200 and "duplicate" not in reply.text()
+    wait_until(lambda: receiver.stored(lives.sink) == {one: body, other: new}, "both stored")
 
 
 # A disk that cannot be written: read-only, and of a dead node.

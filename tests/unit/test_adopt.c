@@ -360,6 +360,7 @@ static void test_an_adopted_letter_can_be_redriven(void **state)
     struct stage stage = open_stage(NULL);
     assert_true(eventually(&stage, is_over));
     assert_int_equal(stats_of(&stage).buried_batches, 1);
+    assert_string_equal(bfr_fake_key(stage.fake, 0), "buried acme/web/dead.gz");
     assert_false(has_lease(&stage, 0));
     assert_int_equal(stage.table->letters(stage.self, &all, NULL, 10, has_letter, &count), 1);
     assert_int_equal(count, 1);
@@ -376,6 +377,8 @@ static void test_every_consumer_gets_an_adopted_batch(void **state)
     write_batch("retry", "a.gz", "one\n", "{torn");
     struct stage stage = open_stage_for("main", "archive", NULL);
     struct bfr_lease *first = lease_one(&stage, 0), *second = lease_one(&stage, 1);
+    assert_string_equal(bfr_fake_key(stage.fake, 0), "held acme/web/a.gz"); // before it can be leased
+    assert_null(bfr_fake_key(stage.fake, 1));
     assert_int_equal(ack_one(&stage, 0, first), BFR_SETTLED_OPEN);
     assert_int_equal(ack_one(&stage, 1, second), BFR_SETTLED_STORED);
     plugin_file_finish(stage.fake);

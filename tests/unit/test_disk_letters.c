@@ -250,6 +250,25 @@ static void note_recent(void *arg, const struct bfr_recent *recent, bool held, b
     strcat(names, " ");
 }
 
+static bool key_is_free(struct stage *stage)
+{
+    const char *key = bfr_fake_key(stage->fake, 0);
+    return key != NULL && strcmp(key, "free acme/web/old") == 0;
+}
+
+static void test_the_key_of_a_letter_past_its_age_is_free_at_once(void **state)
+{
+    struct stage stage = open_stage(NULL);
+    (void)state;
+    bury_new(&stage, "old");
+    assert_true(eventually(&stage, letter_has_file));
+    plugin_file_finish(stage.fake);
+    stage = open_stage("dlq_max_age=1ms");
+    assert_true(eventually(&stage, key_is_free));
+    assert_int_equal(stats_of(&stage).buried_batches, 0);
+    plugin_file_finish(stage.fake);
+}
+
 // A letter in a file, one without, a batch in RAM; and the entries that a crash makes twice.
 static void test_the_keys_of_what_was_purged_are_free_after_a_restart(void **state)
 {
@@ -303,6 +322,7 @@ int main(void)
         TEST(test_held_batches_are_purged_for_good),
         TEST(test_space_comes_back_while_many_letters_are_redriven),
         TEST(test_the_keys_of_what_was_purged_are_free_after_a_restart),
+        TEST(test_the_key_of_a_letter_past_its_age_is_free_at_once),
         TEST(test_batches_of_a_consumer_that_is_gone_can_be_purged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -402,6 +402,69 @@ static void test_concurrent_posts_of_one_name_are_taken_once(void **state)
     bfr_dedup_free(f.dedup);
 }
 
+static struct bfr_recent recent_of(const struct bfr_batch *batch)
+{
+    struct bfr_recent recent = {.size = sizeof recent,
+                                .tenant = batch->tenant,
+                                .dataset = batch->dataset,
+                                .filename = batch->filename,
+                                .received_ns = batch->received_ns};
+    memcpy(recent.source_sha256, batch->source_sha256, sizeof recent.source_sha256);
+    return recent;
+}
+
+static void test_a_key_that_a_queue_meets_is_known_and_never_takes_the_place_of_another(void **state)
+{
+    struct fixture f;
+    struct sender first, sender;
+    struct bfr_claim *mine;
+    (void)state;
+    open_fixture(&f, BFR_ACK_MEMORY, 100);
+    int64_t now = bfr_clock_wall(&f.clock.clock);
+    struct bfr_batch found = make("found", "one", now), other = make("found", "two", now),
+                     posted = make("posted", "one", now);
+    struct bfr_recent recent = recent_of(&found), again = recent_of(&posted);
+    assert_false(bfr_dedup_meet(f.dedup, &recent, BFR_ACK_DISK, false));
+    assert_int_equal(claim(&f, &found, &sender, &mine), BFR_CLAIMED_KNOWN);
+    assert_int_equal(sender.answer, BFR_ANSWER_DUPLICATE);
+    assert_int_equal(claim(&f, &other, &sender, &mine), BFR_CLAIMED_KNOWN);
+    assert_int_equal(sender.answer, BFR_ANSWER_CONFLICT);
+    // One that is being taken, or is in RAM alone, is no reason to give up what is on the disk.
+    assert_int_equal(claim(&f, &posted, &first, &mine), BFR_CLAIMED_NEW);
+    assert_false(bfr_dedup_meet(f.dedup, &again, BFR_ACK_DISK, false));
+    bfr_dedup_accept(f.dedup, mine, BFR_ACK_MEMORY);
+    assert_int_equal(first.answer, BFR_ANSWER_ACCEPTED);
+    assert_false(bfr_dedup_meet(f.dedup, &again, BFR_ACK_DISK, false));
+    bfr_dedup_reach(f.dedup, &posted, BFR_ACK_DISK);
+    assert_true(bfr_dedup_meet(f.dedup, &again, BFR_ACK_DISK, false));
+    again = recent_of(&(struct bfr_batch){.tenant = "t", .dataset = "d", .filename = "posted"}); // other bytes
+    assert_false(bfr_dedup_meet(f.dedup, &again, BFR_ACK_DISK, false));
+    bfr_dedup_free(f.dedup);
+}
+
+static void test_a_key_is_released_only_for_the_batch_that_has_it(void **state)
+{
+    struct fixture f;
+    struct sender sender;
+    struct bfr_claim *mine;
+    (void)state;
+    open_fixture(&f, BFR_ACK_MEMORY, 100);
+    struct bfr_batch batch = make("a", "one", 5), earlier = make("a", "one", 4), other = make("a", "two", 5);
+    accept_new(&f, &batch, BFR_ACK_DISK);
+    struct bfr_recent recent = recent_of(&earlier);
+    bfr_dedup_release(f.dedup, &recent);
+    recent = recent_of(&other);
+    bfr_dedup_release(f.dedup, &recent);
+    assert_int_equal(bfr_dedup_count(f.dedup), 1);
+    recent = recent_of(&batch);
+    bfr_dedup_release(f.dedup, &recent);
+    assert_int_equal(bfr_dedup_count(f.dedup), 0);
+    assert_int_equal(claim(&f, &other, &sender, &mine), BFR_CLAIMED_NEW);
+    bfr_dedup_release(f.dedup, &recent); // pending: somebody is at it
+    bfr_dedup_accept(f.dedup, mine, BFR_ACK_DISK);
+    bfr_dedup_free(f.dedup);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_abandoned_waiter_is_never_answered),
         cmocka_unit_test(test_dismissal_answers_all_who_wait),
         cmocka_unit_test(test_concurrent_posts_of_one_name_are_taken_once),
+        cmocka_unit_test(test_a_key_that_a_queue_meets_is_known_and_never_takes_the_place_of_another),
+        cmocka_unit_test(test_a_key_is_released_only_for_the_batch_that_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

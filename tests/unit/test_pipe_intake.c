@@ -585,6 +585,13 @@ static void test_what_a_queue_does_by_itself_is_booked(void **state)
     assert_int_equal(total.purged_batches, 4);
     assert_int_equal(bfr_pipeline_unaccounted(rig.pipeline), 0);
     host->account(host, BFR_ACCOUNT_PURGED_HELD, "t", 1, 100);
+    struct bfr_recent key = {
+        .size = sizeof key, .tenant = "t", .dataset = "d", .filename = "a", .received_ns = host->wall_ns(host)};
+    assert_false(host->remember(host, BFR_KEY_HELD, &key));
+    assert_true(host->remember(host, BFR_KEY_HELD, &key)); // its repeat
+    assert_false(host->remember(host, BFR_KEY_FREE, &key));
+    assert_false(host->remember(host, BFR_KEY_BURIED, &key));
+    assert_true(host->remember(host, BFR_KEY_HELD, &key));
     rig_close(&rig);
 }
 
