@@ -33,6 +33,10 @@ static const struct bfr_option fake_options[] = {
     {.name = "hosts", .type = BFR_OPTION_LIST, .fallback = "[a, b]", .help = "far ends"},
     {.name = "tags", .type = BFR_OPTION_MAP, .help = "labels"},
     {.name = "api_key", .type = BFR_OPTION_STRING, .flags = BFR_OPTION_SECRET, .help = "the key"},
+    {.name = "token",
+     .type = BFR_OPTION_STRING,
+     .flags = BFR_OPTION_SECRET | BFR_OPTION_LIVE,
+     .help = "may change while it runs"},
 };
 
 #define FAKE_OPTION_COUNT ((uint32_t)(sizeof fake_options / sizeof fake_options[0]))

@@ -319,6 +319,31 @@ static void test_fatal_stops_leasing_and_health_says_why(void **state)
     assert_int_equal(rig.lost, 3);
 }
 
+static void test_a_reload_tries_a_target_again_that_gave_up_and_changes_the_limits(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig_open(&rig);
+    rig.sinks[0]->answer.outcome = BFR_FATAL;
+    send_many(&rig, "t", 0, 3);
+    rig_settle(&rig);
+    rig.sinks[0]->answer = (struct fake_answer){.outcome = BFR_RETRY};
+    struct bfr_settings settings = rig.settings;
+    settings.retry.attempts = 2;
+    settings.retry.initial_ms = settings.retry.max_ms = 1;
+    bfr_pipeline_retune(rig.pipeline, &settings);
+    rig_settle(&rig);
+    for (int i = 0; i < 20; i++)
+        rig_advance_ms(&rig, 1000);
+    assert_int_equal(rig_total(&rig).buried_batches, 3); // tried again, as often as the new limit has it
+    rig.sinks[0]->answer.outcome = BFR_STORED;
+    send_many(&rig, "t", 3, 1);
+    rig_settle(&rig);
+    assert_int_equal(rig_total(&rig).stored_batches, 1);
+    rig_close(&rig);
+}
+
 static bool find_degraded(void *arg, const struct bfr_stage_status *stage)
 {
     if (stage->state == BFR_HEALTH_DEGRADED)
@@ -381,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_two_sinks_one_rejects_the_other_stores),
         cmocka_unit_test(test_one_sink_down_does_not_stop_the_other),
         cmocka_unit_test(test_fatal_stops_leasing_and_health_says_why),
+        cmocka_unit_test(test_a_reload_tries_a_target_again_that_gave_up_and_changes_the_limits),
         cmocka_unit_test(test_health_tells_of_a_sink_that_is_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
