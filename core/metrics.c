@@ -220,6 +220,8 @@ struct bfr_series *bfr_metric_series(struct bfr_metric *metric, const char *cons
 {
     if (metric == NULL || !are_filled(label_values, metric->label_count))
         return NULL;
+    if (metric->label_count == 0)
+        return metric->first; // made with the metric
     pthread_mutex_lock(&metric->metrics->lock);
     struct bfr_series *series = find_or_make(metric, label_values);
     pthread_mutex_unlock(&metric->metrics->lock);

@@ -45,14 +45,25 @@ static const char *find_field(const char *line, int number)
     return line;
 }
 
-static bool read_resident_bytes(double *out)
+// A field of /proc/self/statm, which counts pages.
+static bool read_pages(int field, double *out)
 {
     char line[256];
-    const char *pages = read_line("/proc/self/statm", line, sizeof line) ? find_field(line, 2) : NULL;
+    const char *pages = read_line("/proc/self/statm", line, sizeof line) ? find_field(line, field) : NULL;
     if (pages == NULL)
         return false;
     *out = (double)strtoul(pages, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
     return true;
+}
+
+static bool read_virtual_bytes(double *out)
+{
+    return read_pages(1, out);
+}
+
+static bool read_resident_bytes(double *out)
+{
+    return read_pages(2, out);
 }
 
 static bool read_open_fds(double *out)
@@ -101,6 +112,7 @@ static const struct {
 } figures[] = {
     {BFR_METRIC_COUNTER, "process_cpu_seconds_total", "User and system CPU time spent in seconds.", read_cpu_seconds},
     {BFR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory size in bytes.", read_resident_bytes},
+    {BFR_METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory size in bytes.", read_virtual_bytes},
     {BFR_METRIC_GAUGE, "process_open_fds", "Number of open file descriptors.", read_open_fds},
     {BFR_METRIC_GAUGE, "process_max_fds", "Maximum number of open file descriptors.", read_max_fds},
 };

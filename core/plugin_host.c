@@ -4,6 +4,8 @@
 // called.
 #include "plugin_host.h"
 
+#include "metrics_own.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,12 +170,17 @@ static struct bfr_metric *host_metric_register(const struct bfr_host *host, uint
         bfr_stage_misuse(stage, in_create ? "metric with a bad type, name or help" : "metric registered after create");
         return NULL;
     }
+    if (bfr_metric_is_own(name)) { // the end of create: bfr_stage_create says so
+        snprintf(stage->own_metric, sizeof stage->own_metric, "%s", name);
+        return NULL;
+    }
     char full[METRIC_NAME_MAX];
     snprintf(full, sizeof full, METRIC_PREFIX "%s", name);
     struct bfr_metric *metric = bfr_metrics_register(stage->env->metrics, type, full, help, label_names);
     if (metric == NULL)
-        bfr_say(BFR_LOG_WARN, stage->name, "a metric of this stage clashes with another and is not exported", "metric",
-                full, NULL);
+        bfr_say(BFR_LOG_WARN, stage->name, "a metric of this stage is not exported: another stage has it otherwise",
+                "metric", full, "plugin", stage->plugin->name, "way_out",
+                "give it another name, or the type and labels that the other has", NULL);
     return metric;
 }
 

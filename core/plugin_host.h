@@ -20,6 +20,7 @@ struct bfr_stage {
     atomic_uint state;            // enum bfr_stage_state; written on the main thread
     void *self;
     char *name;
+    char own_metric[64]; // of the daemon, which the plugin has claimed in create
 
     pthread_mutex_t health_lock; // held while the plugin is asked, so that stop waits for the answer
     bool answers;                // guarded by it: the plugin may be asked how it is

@@ -31,6 +31,9 @@ void bfr_disk_figures_register(struct disk_queue *queue)
         {&figures->spool_free, BFR_METRIC_GAUGE, "spool_free_bytes", "Free bytes of the spool's file system."},
         {&figures->spool_full, BFR_METRIC_GAUGE, "spool_full_seconds",
          "Time until the spool is full at the present rate; -1: it is not filling."},
+        {&figures->letters_bytes, BFR_METRIC_GAUGE, "spool_letters_bytes", "Bytes of the spool that dead letters use."},
+        {&figures->letters_limit, BFR_METRIC_GAUGE, "spool_letters_limit_bytes",
+         "Bytes of the spool that dead letters may use: dlq_max_share of max_size_bytes."},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i].metric = host->metric_register(host, all[i].type, all[i].name, all[i].help, NULL);
@@ -49,6 +52,12 @@ void bfr_disk_figures_commit(struct disk_queue *queue, size_t batches)
         queue->host->metric_add(queue->host, figures->commits_total, NULL, 1);
     if (figures->commit_batches != NULL)
         queue->host->metric_observe(queue->host, figures->commit_batches, NULL, (double)batches);
+}
+
+// Bytes that dead letters may take.
+static double letters_share(const struct disk_queue *queue)
+{
+    return queue->options.dlq_max_share * (double)queue->options.max_size_bytes;
 }
 
 static double age(uint64_t since_ns, uint64_t now_ns)
@@ -87,6 +96,7 @@ void bfr_disk_figures_update(struct disk_queue *queue)
     bfr_disk_stats(queue, &stats);
     pthread_mutex_lock(&queue->mutex);
     uint64_t free_bytes = queue->free_bytes, marks_ns = queue->marks_since_ns;
+    uint64_t letters_bytes = queue->letters_bytes;
     pthread_mutex_unlock(&queue->mutex);
 
     uint64_t room = stats.limit_bytes > stats.used_bytes ? stats.limit_bytes - stats.used_bytes : 0;
@@ -95,6 +105,8 @@ void bfr_disk_figures_update(struct disk_queue *queue)
     set(queue, figures->spool_bytes, (double)stats.used_bytes);
     set(queue, figures->spool_limit, (double)stats.limit_bytes);
     set(queue, figures->spool_free, (double)free_bytes);
+    set(queue, figures->letters_bytes, (double)letters_bytes);
+    set(queue, figures->letters_limit, letters_share(queue));
     double full_s = forecast(figures, stats.used_bytes, room, now_ns);
     set(queue, figures->spool_full, full_s);
     pthread_mutex_lock(&queue->mutex);
@@ -114,7 +126,7 @@ void bfr_disk_health(void *self, struct bfr_health *out)
 {
     struct disk_queue *queue = self;
     char text[128];
-    double share = queue->options.dlq_max_share * (double)queue->options.max_size_bytes * LETTERS_ALARM;
+    double alarm = LETTERS_ALARM * letters_share(queue);
 
     out->state = BFR_HEALTH_OK;
     out->reason[0] = '\0';
@@ -128,7 +140,7 @@ void bfr_disk_health(void *self, struct bfr_health *out)
     }
     if (queue->marks_error != 0)
         say(out, BFR_HEALTH_DEGRADED, "settlement marks cannot be written; a restart would send stored batches again");
-    if ((double)queue->letters_bytes > share)
+    if ((double)queue->letters_bytes > alarm)
         say(out, BFR_HEALTH_DEGRADED, "dead letters have nearly filled their share of the spool; retry or purge some");
     if (queue->trouble_text[0] != '\0')
         say(out, BFR_HEALTH_DEGRADED, queue->trouble_text);

@@ -16,6 +16,8 @@ struct disk_figures {
     struct bfr_metric *spool_limit;
     struct bfr_metric *spool_free;
     struct bfr_metric *spool_full;
+    struct bfr_metric *letters_bytes;
+    struct bfr_metric *letters_limit;
     // For the forecast: what was used when, and how fast that grows (bytes a second, smoothed). The keeper's.
     uint64_t last_used;
     uint64_t last_ns;

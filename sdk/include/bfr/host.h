@@ -102,7 +102,8 @@ struct bfr_host {
 
     /* Register a metric, in `create` only. The exported name is "bytefreezer_receiver_" + name. `label_names` is a
      * NULL-terminated list, or NULL. Two stages that register the same name with the same labels share it. Returns
-     * NULL when name, type or labels clash with what is registered. [main, create] */
+     * NULL when name, type or labels clash with what is registered. A name of the daemon's own (docs/metrics.md) makes
+     * create fail whatever it returns. [main, create] */
     struct bfr_metric *(*metric_register)(const struct bfr_host *host, uint32_t type, const char *name,
                                           const char *help, const char *const *label_names);
 
