@@ -48,7 +48,8 @@ struct bfr_http_connection {
     struct bufferevent *bev;
     struct evhttp_connection *evcon;
     int fd;
-    struct bfr_peer peer; // the client; known when the connection is IDLE for the first time
+    struct bfr_traffic_row *traffic; // of the last request, for its figures
+    struct bfr_peer peer;            // the client; known when the connection is IDLE for the first time
 
     // http_front.c; without PROXY protocol and TLS `wire` is NULL and bytes go to `raw` directly.
     enum bfr_front front;

@@ -32,7 +32,7 @@ static void count_reply(struct bfr_http_connection *connection)
     struct bfr_http_request *request = connection->request;
     struct bfr_figures *figures = &connection->loop->shared->figures;
     uint64_t now = bfr_shared_now(connection->loop->shared);
-    bfr_figures_traffic(request, now);
+    bfr_figures_traffic(request, now, &connection->traffic);
     if (request->refusal != BFR_REFUSE_NONE) {
         bfr_figures_reply(figures, bfr_refusal_info(request->refusal)->status, request->refusal);
         log_refusal(request);

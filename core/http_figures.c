@@ -114,7 +114,7 @@ static void note_auth_failure(const struct bfr_http_request *request)
 }
 
 // The dataset of a test may be none of the tenant's.
-void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns)
+void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns, struct bfr_traffic_row **hint)
 {
     bool admitted = request->stage >= BFR_AT_BODY;
     bool accepted = request->success == BFR_SUCCESS_ACCEPTED;
@@ -132,7 +132,8 @@ void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns
                              .bytes_processed = accepted ? request->body.stored_bytes : 0,
                              .lines_processed = accepted ? request->meta.line_count : 0,
                              .duration_ns = now_ns - request->begun_ns,
-                         });
+                         },
+                         hint);
 }
 
 void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason)

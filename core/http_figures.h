@@ -14,6 +14,7 @@
 
 struct bfr_http_request;
 struct bfr_http_shared;
+struct bfr_traffic_row;
 
 // Why we ended a connection.
 enum bfr_close {
@@ -47,7 +48,7 @@ bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, 
 
 void bfr_figures_reply(struct bfr_figures *figures, uint16_t status, enum bfr_refusal refusal); // [loop]
 // The same request, for its tenant and dataset. [loop]
-void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns);
+void bfr_figures_traffic(const struct bfr_http_request *request, uint64_t now_ns, struct bfr_traffic_row **hint);
 void bfr_figures_close(struct bfr_figures *figures, enum bfr_close reason); // [loop]
 void bfr_figures_ack(struct bfr_figures *figures, uint64_t duration_ns);    // [loop]
 

@@ -22,10 +22,10 @@ static uint64_t hash_names(const struct bfr_traffic *traffic, const char *tenant
     return bfr_hash(&traffic->seed, key, tenant_size + 1 + dataset_size);
 }
 
-static struct traffic_row *find(struct bfr_traffic *traffic, const char *tenant, const char *dataset)
+static struct bfr_traffic_row *find(struct bfr_traffic *traffic, const char *tenant, const char *dataset)
 {
     uint64_t hash = hash_names(traffic, tenant, dataset);
-    struct traffic_row *row = atomic_load_explicit(&traffic->chains[hash % TRAFFIC_CHAINS], memory_order_acquire);
+    struct bfr_traffic_row *row = atomic_load_explicit(&traffic->chains[hash % TRAFFIC_CHAINS], memory_order_acquire);
     while (row != NULL &&
            (row->hash != hash || strcmp(row->dataset, dataset) != 0 || strcmp(row->tenant->name, tenant) != 0))
         row = row->chain;
@@ -33,7 +33,7 @@ static struct traffic_row *find(struct bfr_traffic *traffic, const char *tenant,
 }
 
 // Under the lock, or before anybody else knows the table. The row is complete but for its place.
-static void link_row(struct bfr_traffic *traffic, struct traffic_row *row, struct traffic_tenant *tenant,
+static void link_row(struct bfr_traffic *traffic, struct bfr_traffic_row *row, struct traffic_tenant *tenant,
                      const char *dataset)
 {
     row->tenant = tenant;
@@ -59,7 +59,7 @@ static bool is_full(_Atomic uint32_t *count, _Atomic uint32_t *max)
 }
 
 // Under the lock: its `other`. NULL without room or memory.
-static struct traffic_row *add_tenant(struct bfr_traffic *traffic, const char *name)
+static struct bfr_traffic_row *add_tenant(struct bfr_traffic *traffic, const char *name)
 {
     struct traffic_tenant *tenant =
         is_full(&traffic->tenant_count, &traffic->tenants_max) ? NULL : calloc(1, sizeof *tenant);
@@ -71,9 +71,11 @@ static struct traffic_row *add_tenant(struct bfr_traffic *traffic, const char *n
 }
 
 // Under the lock.
-static struct traffic_row *add_dataset(struct bfr_traffic *traffic, struct traffic_tenant *tenant, const char *dataset)
+static struct bfr_traffic_row *add_dataset(struct bfr_traffic *traffic, struct traffic_tenant *tenant,
+                                           const char *dataset)
 {
-    struct traffic_row *row = is_full(&traffic->dataset_count, &traffic->datasets_max) ? NULL : calloc(1, sizeof *row);
+    struct bfr_traffic_row *row =
+        is_full(&traffic->dataset_count, &traffic->datasets_max) ? NULL : calloc(1, sizeof *row);
     if (row == NULL)
         return NULL;
     link_row(traffic, row, tenant, dataset);
@@ -81,13 +83,13 @@ static struct traffic_row *add_dataset(struct bfr_traffic *traffic, struct traff
     return row;
 }
 
-static struct traffic_row *add(struct bfr_traffic *traffic, const char *tenant, const char *dataset)
+static struct bfr_traffic_row *add(struct bfr_traffic *traffic, const char *tenant, const char *dataset)
 {
     pthread_mutex_lock(&traffic->lock);
-    struct traffic_row *rest = find(traffic, tenant, TRAFFIC_OTHER);
+    struct bfr_traffic_row *rest = find(traffic, tenant, TRAFFIC_OTHER);
     if (rest == NULL)
         rest = add_tenant(traffic, tenant);
-    struct traffic_row *row = find(traffic, tenant, dataset); // another thread may have been here
+    struct bfr_traffic_row *row = find(traffic, tenant, dataset); // another thread may have been here
     if (row == NULL && rest != NULL)
         row = add_dataset(traffic, rest->tenant, dataset);
     pthread_mutex_unlock(&traffic->lock);
@@ -96,13 +98,13 @@ static struct traffic_row *add(struct bfr_traffic *traffic, const char *tenant, 
 
 // Where nothing can be added the lock is not taken, so a full table costs no more than one with room. The name `other` is
 // ours, whoever may be called so.
-static struct traffic_row *find_or_add(struct bfr_traffic *traffic, const char *tenant, const char *dataset,
-                                       bool may_add)
+static struct bfr_traffic_row *find_or_add(struct bfr_traffic *traffic, const char *tenant, const char *dataset,
+                                           bool may_add)
 {
-    struct traffic_row *row = find(traffic, tenant, dataset);
+    struct bfr_traffic_row *row = find(traffic, tenant, dataset);
     if (row != NULL)
         return row;
-    struct traffic_row *rest = find(traffic, tenant, TRAFFIC_OTHER);
+    struct bfr_traffic_row *rest = find(traffic, tenant, TRAFFIC_OTHER);
     may_add = may_add && (rest != NULL ? !is_full(&traffic->dataset_count, &traffic->datasets_max)
                                        : !is_full(&traffic->tenant_count, &traffic->tenants_max));
     if (may_add && tenant[0] != '\0' && strcmp(tenant, TRAFFIC_OTHER) != 0)
@@ -118,11 +120,22 @@ static void count(_Atomic uint64_t *counter, uint64_t value)
         atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
 
-void bfr_traffic_answered(struct bfr_traffic *traffic, const struct bfr_traffic_request *request)
+static bool is_of(const struct bfr_traffic_row *row, const struct bfr_traffic_request *request)
+{
+    return row != NULL && strcmp(row->dataset, request->dataset) == 0 &&
+           strcmp(row->tenant->name, request->tenant) == 0;
+}
+
+void bfr_traffic_answered(struct bfr_traffic *traffic, const struct bfr_traffic_request *request,
+                          struct bfr_traffic_row **hint)
 {
     if (traffic == NULL)
         return;
-    struct traffic_row *row = find_or_add(traffic, request->tenant, request->dataset, request->authorised);
+    struct bfr_traffic_row *row = hint != NULL ? *hint : NULL;
+    if (!is_of(row, request))
+        row = find_or_add(traffic, request->tenant, request->dataset, request->authorised);
+    if (hint != NULL)
+        *hint = row;
     struct traffic_answers *answers = &row->answers[request->success];
     count(&answers->requests, 1);
     count(&answers->bytes_received, request->bytes_received);
@@ -196,9 +209,9 @@ struct bfr_traffic *bfr_traffic_new(struct bfr_metrics *metrics, uint32_t tenant
 // The rows of one tenant but the last, which is part of it.
 static void free_rows(struct traffic_tenant *tenant)
 {
-    struct traffic_row *row = atomic_load(&tenant->rows);
+    struct bfr_traffic_row *row = atomic_load(&tenant->rows);
     while (row != NULL && row != &tenant->rest) {
-        struct traffic_row *next = row->next;
+        struct bfr_traffic_row *next = row->next;
         free(row);
         row = next;
     }

@@ -15,6 +15,7 @@
 
 struct bfr_slot;
 struct bfr_traffic;
+struct bfr_traffic_row;
 
 // At most so many tenants, and datasets of all of them together, beside `other`. NULL when memory or randomness is short.
 struct bfr_traffic *bfr_traffic_new(struct bfr_metrics *metrics, uint32_t tenants_max, uint32_t datasets_max);
@@ -33,7 +34,10 @@ struct bfr_traffic_request {
     uint64_t bytes_processed, lines_processed; // of the batch that was accepted
     uint64_t duration_ns;                      // from the first byte of the head
 };
-void bfr_traffic_answered(struct bfr_traffic *traffic, const struct bfr_traffic_request *request); // [any]
+// `hint` is kept by the caller, starts as NULL, and saves the look-up while the same sender goes on; it may be NULL, and
+// must not outlive the table. [any]
+void bfr_traffic_answered(struct bfr_traffic *traffic, const struct bfr_traffic_request *request,
+                          struct bfr_traffic_row **hint);
 
 enum bfr_auth_failure {
     BFR_AUTH_FAILURE_TOKEN = 1,

@@ -32,7 +32,7 @@ struct family {
     size_t offset; // of its value, for the visitor
 };
 
-typedef void (*visit_fn)(struct family *family, struct traffic_row *row);
+typedef void (*visit_fn)(struct family *family, struct bfr_traffic_row *row);
 
 static void begin(struct family *family)
 {
@@ -62,7 +62,7 @@ static void visit_rows(struct bfr_traffic *traffic, struct family family, visit_
 {
     struct traffic_tenant *tenant = atomic_load_explicit(&traffic->tenants, memory_order_acquire);
     for (; tenant != NULL; tenant = tenant->next) {
-        struct traffic_row *row = atomic_load_explicit(&tenant->rows, memory_order_acquire);
+        struct bfr_traffic_row *row = atomic_load_explicit(&tenant->rows, memory_order_acquire);
         for (; row != NULL; row = row->next)
             visit(&family, row);
     }
@@ -70,7 +70,7 @@ static void visit_rows(struct bfr_traffic *traffic, struct family family, visit_
 
 // ---- requests ----
 
-static void write_answers(struct family *family, struct traffic_row *row)
+static void write_answers(struct family *family, struct bfr_traffic_row *row)
 {
     for (unsigned success = 0; success < 2; success++) {
         const struct traffic_answers *answers = &row->answers[success];
@@ -104,7 +104,7 @@ static const struct {
 
 // ---- deliveries ----
 
-static void write_uploads(struct family *family, struct traffic_row *row)
+static void write_uploads(struct family *family, struct bfr_traffic_row *row)
 {
     for (unsigned cached = 0; cached < 2; cached++) {
         const struct bfr_timing *stored = &row->uploads[cached].stored;
@@ -115,7 +115,7 @@ static void write_uploads(struct family *family, struct traffic_row *row)
     }
 }
 
-static void write_cache_hits(struct family *family, struct traffic_row *row)
+static void write_cache_hits(struct family *family, struct bfr_traffic_row *row)
 {
     const char *const labels[] = {"tenant_id", row->tenant->name, "dataset_id", row->dataset, "cached", "true", NULL};
     uint64_t hits = bfr_timing_count(&row->uploads[true].stored);
@@ -123,7 +123,7 @@ static void write_cache_hits(struct family *family, struct traffic_row *row)
         write_counter(family, labels, hits);
 }
 
-static void write_failures(struct family *family, struct traffic_row *row)
+static void write_failures(struct family *family, struct bfr_traffic_row *row)
 {
     for (unsigned i = 0; i < 2 * TRAFFIC_FAILURE_COUNT; i++) {
         bool cached = i >= TRAFFIC_FAILURE_COUNT;
@@ -148,7 +148,7 @@ static void write_failures(struct family *family, struct traffic_row *row)
 // ---- auth ----
 
 // Once for each tenant: at its `other`.
-static void write_auth_failures(struct family *family, struct traffic_row *row)
+static void write_auth_failures(struct family *family, struct bfr_traffic_row *row)
 {
     for (unsigned i = 1; row == &row->tenant->rest && i < BFR_AUTH_FAILURE_COUNT; i++) {
         const char *const labels[] = {"tenant_id", row->tenant->name, "reason", auth_names[i], NULL};

@@ -39,9 +39,9 @@ struct traffic_uploads {
 
 struct traffic_tenant;
 
-struct traffic_row {
-    struct traffic_row *chain; // same hash; fixed once the row is linked
-    struct traffic_row *next;  // of the same tenant; the same
+struct bfr_traffic_row {
+    struct bfr_traffic_row *chain; // same hash; fixed once the row is linked
+    struct bfr_traffic_row *next;  // of the same tenant; the same
     struct traffic_tenant *tenant;
     uint64_t hash;
     char dataset[BFR_ID_MAX + 1];
@@ -52,8 +52,8 @@ struct traffic_row {
 struct traffic_tenant {
     struct traffic_tenant *next; // fixed once it is linked
     char name[BFR_ID_MAX + 1];
-    struct traffic_row rest;            // its datasets that have no row: `other`
-    _Atomic(struct traffic_row *) rows; // newest first; `rest` is the last
+    struct bfr_traffic_row rest;            // its datasets that have no row: `other`
+    _Atomic(struct bfr_traffic_row *) rows; // newest first; `rest` is the last
     _Atomic uint64_t auth_failures[BFR_AUTH_FAILURE_COUNT];
 };
 
@@ -64,7 +64,7 @@ struct bfr_traffic {
     _Atomic uint32_t tenant_count, dataset_count; // `other` not counted
     struct traffic_tenant other;                  // tenants that have no entry
     _Atomic(struct traffic_tenant *) tenants;     // newest first; `other` is the last
-    _Atomic(struct traffic_row *) chains[TRAFFIC_CHAINS];
+    _Atomic(struct bfr_traffic_row *) chains[TRAFFIC_CHAINS];
 };
 
 // The collector; `arg` is the table. [any]

@@ -4,14 +4,13 @@
 // called.
 #include "plugin_host.h"
 
-#include "metrics_own.h"
-
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "batch.h"
 #include "log.h"
+#include "metrics_own.h"
 #include "plugin_check.h"
 
 #define METRIC_PREFIX   "bytefreezer_receiver_"

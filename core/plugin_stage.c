@@ -101,10 +101,9 @@ uint32_t bfr_stage_create(struct bfr_stage *stage, struct bfr_err *err)
     bfr_stage_destroy(stage);
     return bfr_err_set(
         err, BFR_EINVAL,
-        "stage '%s' (plugin '%s' %s): the plugin registers the metric 'bytefreezer_receiver_%s', which is the "
-        "daemon's own; give it another name in the plugin, such as '%s_%s'",
-        stage->name, stage->plugin->name, stage->plugin->version, stage->own_metric, stage->plugin->name,
-        stage->own_metric);
+        "stage '%s' (plugin '%s' %s): the plugin registers the metric 'bytefreezer_receiver_%s', which is "
+        "the daemon's own; give it another name in the plugin",
+        stage->name, stage->plugin->name, stage->plugin->version, stage->own_metric);
 }
 
 // The state changes before the call, because threads made in `start` may report at once.

@@ -58,15 +58,17 @@ static void assert_lacks(struct fixture *f, const char *text)
 
 static void answer(struct fixture *f, const char *tenant, const char *dataset, bool authorised, bool success)
 {
-    bfr_traffic_answered(f->traffic, &(struct bfr_traffic_request){.tenant = tenant,
-                                                                   .dataset = dataset,
-                                                                   .authorised = authorised,
-                                                                   .success = success,
-                                                                   .bytes_received = 100,
-                                                                   .lines_received = 7,
-                                                                   .bytes_processed = success ? 60 : 0,
-                                                                   .lines_processed = success ? 7 : 0,
-                                                                   .duration_ns = 2000000});
+    bfr_traffic_answered(f->traffic,
+                         &(struct bfr_traffic_request){.tenant = tenant,
+                                                       .dataset = dataset,
+                                                       .authorised = authorised,
+                                                       .success = success,
+                                                       .bytes_received = 100,
+                                                       .lines_received = 7,
+                                                       .bytes_processed = success ? 60 : 0,
+                                                       .lines_processed = success ? 7 : 0,
+                                                       .duration_ns = 2000000},
+                         NULL);
 }
 
 static void test_requests_bytes_and_lines_are_counted_per_dataset_and_success(void **state)
@@ -140,6 +142,23 @@ static void test_names_that_are_other_share_what_other_is(void **state)
     assert_shows(&f, "\nbytefreezer_requests_total{tenant_id=\"other\",dataset_id=\"other\",success=\"true\"} 2\n");
     assert_shows(&f, "\nbytefreezer_requests_total{tenant_id=\"a\",dataset_id=\"other\",success=\"true\"} 2\n");
     assert_lacks(&f, "dataset_id=\"fw\"");
+    end(&f);
+}
+
+static void test_a_hint_never_counts_for_another_dataset(void **state)
+{
+    (void)state;
+    struct fixture f = begin(2, 2);
+    struct bfr_traffic_row *hint = NULL;
+    static const char *const datasets[] = {"1", "1", "2", "3", "3", "1", ""};
+    for (size_t i = 0; i < sizeof datasets / sizeof datasets[0]; i++)
+        bfr_traffic_answered(
+            f.traffic,
+            &(struct bfr_traffic_request){.tenant = "a", .dataset = datasets[i], .authorised = true, .success = true},
+            &hint);
+    assert_shows(&f, "\nbytefreezer_requests_total{tenant_id=\"a\",dataset_id=\"1\",success=\"true\"} 3\n");
+    assert_shows(&f, "\nbytefreezer_requests_total{tenant_id=\"a\",dataset_id=\"2\",success=\"true\"} 1\n");
+    assert_shows(&f, "\nbytefreezer_requests_total{tenant_id=\"a\",dataset_id=\"other\",success=\"true\"} 3\n");
     end(&f);
 }
 
@@ -247,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_who_was_not_authorised_gets_no_label),
         cmocka_unit_test(test_tenants_and_datasets_beyond_the_limits_are_other),
         cmocka_unit_test(test_names_that_are_other_share_what_other_is),
+        cmocka_unit_test(test_a_hint_never_counts_for_another_dataset),
         cmocka_unit_test(test_uploads_tell_what_came_from_memory_and_why_they_failed),
         cmocka_unit_test(test_auth_failures_name_a_tenant_that_was_let_in_before),
         cmocka_unit_test(test_many_threads_lose_no_count_and_make_no_row_twice),
