@@ -22,11 +22,16 @@ class Scrape:
     def __init__(self, page):
         self.samples = {}  # (name, frozenset of label pairs) -> value
         self.types = {}
+        self.helps = {}
         for line in page.splitlines():
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ")
                 assert name not in self.types, f"{name} has two TYPE lines"
                 self.types[name] = kind
+            elif line.startswith("# HELP "):
+                _, _, name, text = line.split(" ", 3)
+                assert name not in self.helps, f"{name} has two HELP lines"
+                self.helps[name] = text
             elif line and not line.startswith("#"):
                 self._add(line)
 
