@@ -130,6 +130,11 @@ uint64_t bfr_budget_used(const struct bfr_budget *budget)
     return atomic_load(&budget->used);
 }
 
+uint64_t bfr_budget_limit(const struct bfr_budget *budget)
+{
+    return budget->limit;
+}
+
 struct bfr_blocks *bfr_budget_blocks(const struct bfr_budget *budget)
 {
     return budget->blocks;

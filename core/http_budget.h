@@ -40,6 +40,7 @@ void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes);
 // So many more, or fewer, wait. Those that come later with a large body do not overtake them above the mark. [any]
 void bfr_budget_queue(struct bfr_budget *budget, int change);
 uint64_t bfr_budget_used(const struct bfr_budget *budget);
+uint64_t bfr_budget_limit(const struct bfr_budget *budget);
 // What large bodies are kept in. Lives as long as the budget.
 struct bfr_blocks *bfr_budget_blocks(const struct bfr_budget *budget);
 

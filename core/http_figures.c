@@ -42,7 +42,7 @@ static void collect(void *arg, struct bfr_metrics_writer *writer)
     write_gauge(writer, "bytefreezer_receiver_memory_used_bytes", "Bytes of memory.budget in use by bodies.",
                 (double)bfr_budget_used(shared->budget));
     write_gauge(writer, "bytefreezer_receiver_memory_limit_bytes", "memory.budget.",
-                (double)shared->setup.settings->memory.budget);
+                (double)bfr_budget_limit(shared->budget));
     uint64_t blocked_ns, busy_ns;
     bfr_turns_read(&shared->turns, &blocked_ns, &busy_ns);
     write_gauge(

@@ -208,7 +208,7 @@ CASES = {
     "ReceiverAcknowledgesSlowly": (
         {own("ack_duration_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in (("5", 1), ("10", 60), ("+Inf", 60))},
         {own("ack_duration_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in (("5", 60), ("10", 60), ("+Inf", 60))}),
-    "ReceiverLoopHeldUp": ({own("auth_longest_seconds"): "0.05x50 0.3x9"}, {own("auth_longest_seconds"): "0.3x60"}),
+    "ReceiverLoopHeldUp": ({own("loop_blocked_seconds"): "2x60"}, {own("loop_blocked_seconds"): "2x50 0.2x10"}),
 }
 
 
