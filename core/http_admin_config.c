@@ -8,7 +8,7 @@
 
 #include "config_load.h"
 
-enum kind { TEXT, NUMBER, SWITCH, MASKED };
+enum kind { TEXT, NUMBER, SWITCH };
 
 // Where a value goes, and the older name that it has (docs/migration.md).
 static const struct {
@@ -27,7 +27,7 @@ static const struct {
     {"soc", "timeout", "soc.timeout", NUMBER},
     {"s3_destination", "bucket_name", "s3.bucket_name", TEXT},
     {"s3_destination", "region", "s3.region", TEXT},
-    {"s3_destination", "access_key", "s3.access_key", MASKED},
+    {"s3_destination", "access_key", "s3.access_key", TEXT},
     {"s3_destination", "secret_key", "s3.secret_key", TEXT},
     {"s3_destination", "endpoint", "s3.endpoint", TEXT},
     {"s3_destination", "ssl", "s3.ssl", SWITCH},
@@ -82,8 +82,6 @@ static json_t *value_of(const struct bfr_config *config, const char *path, enum 
     (void)bfr_config_older_text(config, path, text, sizeof text);
     if (kind == NUMBER)
         return json_integer(strtoll(text, NULL, 10));
-    if (kind == MASKED) // an id rather than a secret, but the previous product did not show it either
-        return json_string(text[0] == '\0' ? "" : "***");
     return kind == SWITCH ? json_boolean(strcmp(text, "true") == 0) : bfr_admin_text(text);
 }
 

@@ -12,16 +12,34 @@
 
 #include "http_admin_state.h"
 #include "log.h"
+#include "utf8.h"
 
 // --- queries
 
+// Characters, because that is what JSON Schema counts; a byte that belongs to none counts as one.
+static size_t count_characters(const char *text)
+{
+    size_t count = 0;
+    for (uint32_t code; *text != '\0'; count++) {
+        size_t size = bfr_utf8_read(text, &code);
+        text += size == 0 ? 1 : size;
+    }
+    return count;
+}
+
+// `room` is for a zero and characters of BFR_CHARACTER_MAX bytes each.
 static bool copy_text(const char *text, char *out, size_t room)
 {
-    size_t length = strlen(text);
-    if (length >= room)
+    if (count_characters(text) > (room - 1) / BFR_CHARACTER_MAX)
         return false;
-    memcpy(out, text, length + 1);
+    memcpy(out, text, strlen(text) + 1);
     return true;
+}
+
+// Nothing, as the previous product's clients send it, is any.
+static bool copy_or_any(const char *text, char *out, size_t room)
+{
+    return copy_text(text[0] == '\0' ? "*" : text, out, room);
 }
 
 static bool read_number(const char *text, uint32_t low, uint32_t high, uint32_t *out)
@@ -38,19 +56,33 @@ static const char *read_parameter(const char *key, const char *value, void *arg)
 {
     struct bfr_admin_job *out = arg;
     if (strcmp(key, "tenant_id") == 0)
-        return copy_text(value, out->selector.tenant, sizeof out->selector.tenant) ? NULL : "tenant_id is too long";
+        return copy_or_any(value, out->selector.tenant, sizeof out->selector.tenant) ? NULL : "tenant_id is too long";
     if (strcmp(key, "dataset_id") == 0)
-        return copy_text(value, out->selector.dataset, sizeof out->selector.dataset) ? NULL : "dataset_id is too long";
+        return copy_or_any(value, out->selector.dataset, sizeof out->selector.dataset) ? NULL
+                                                                                       : "dataset_id is too long";
     if (strcmp(key, "status") == 0)
         return strcmp(value, "dlq") == 0 ? NULL : "status must be dlq: only dead letters are listed";
     if (strcmp(key, "limit") == 0)
         return read_number(value, 1, BFR_LETTERS_AT_MOST, &out->limit) ? NULL : "limit must be a number from 1 to 1000";
     if (strcmp(key, "cursor") == 0) {
-        bool good = value[0] != '\0' && value[strspn(value, "0123456789abcdef")] == '\0' &&
-                    copy_text(value, out->cursor, sizeof out->cursor);
+        size_t size = strlen(value);
+        bool good = size > 0 && size < sizeof out->cursor && strspn(value, "0123456789abcdef") == size;
+        memcpy(out->cursor, value, good ? size + 1 : 0);
         return good ? NULL : "cursor must be `next` of the page before";
     }
     return "the query has an unknown parameter; known are tenant_id, dataset_id, status, limit and cursor";
+}
+
+// libevent hands out texts that end where a zero is, and the last of several that have the same name.
+static bool is_ambiguous(const char *query, const struct evkeyvalq *list)
+{
+    if (query != NULL && strstr(query, "%00") != NULL)
+        return true;
+    for (const struct evkeyval *item = list->tqh_first; item != NULL; item = item->next.tqe_next)
+        for (const struct evkeyval *later = item->next.tqe_next; later != NULL; later = later->next.tqe_next)
+            if (strcmp(item->key, later->key) == 0)
+                return true;
+    return false;
 }
 
 // Every parameter of the query goes to `read`, until one is refused. False after a reply.
@@ -61,6 +93,8 @@ static bool read_query(struct evhttp_request *request,
     struct evkeyvalq list = {NULL, NULL};
     if (query != NULL && query[0] != '\0' && evhttp_parse_query_str(query, &list) != 0)
         error = "the query cannot be read";
+    if (error == NULL && is_ambiguous(query, &list))
+        error = "the query has a parameter twice, or one with a zero byte";
     for (const struct evkeyval *item = list.tqh_first; item != NULL && error == NULL; item = item->next.tqe_next)
         error = read(item->key, item->value, out);
     evhttp_clear_headers(&list);
@@ -209,7 +243,7 @@ bool bfr_admin_read_nothing(struct evhttp_request *request)
 
 bool bfr_admin_read_level(struct evhttp_request *request, uint32_t *out)
 {
-    char level[16] = "";
+    char level[BFR_CHARACTER_MAX * 8 + 1] = "";
     const struct member member = {"level", level, sizeof level, NULL};
     if (!read_members(request, &member, 1))
         return false;

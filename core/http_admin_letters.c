@@ -292,13 +292,19 @@ void bfr_admin_page_purge(struct bfr_http_admin *admin, struct evhttp_request *r
         bfr_admin_work_order(admin, request, &job);
 }
 
+static bool is_id(const char *text)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return text[0] != '.' && text[strspn(text, allowed)] == '\0';
+}
+
 // One tenant by its name: "*" is no name, and an erasure of everybody is not asked for like this.
 void bfr_admin_page_purge_tenant(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
 {
     struct bfr_admin_job job = {.run = purge_tenant, .status = 200, .selector = {.dataset = "*"}};
     size_t length = strlen(parameter);
-    if (length > BFR_ID_MAX || strcmp(parameter, "*") == 0) {
-        bfr_admin_reply_error(request, 400, "name one tenant; * is not allowed here");
+    if (length > BFR_ID_MAX || !is_id(parameter)) {
+        bfr_admin_reply_error(request, 400, "name one tenant by its id: letters, digits, '.', '_' and '-', at most 64");
         return;
     }
     memcpy(job.selector.tenant, parameter, length + 1);

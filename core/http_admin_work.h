@@ -12,6 +12,7 @@
 
 #include "http_mailbox.h"
 
+#define BFR_CHARACTER_MAX   4 // bytes of one in UTF-8; the limits of what a client selects by are in characters
 #define BFR_ADMIN_JOBS_MAX  32
 #define BFR_LETTER_ID_MAX   64
 #define BFR_LETTERS_A_PAGE  100
@@ -21,10 +22,10 @@ struct bfr_http_admin;
 
 // Which letters. "" in tenant and dataset matches nothing, "*" anything; "" in the other two anything.
 struct bfr_admin_selector {
-    char tenant[BFR_ID_MAX + 1];
-    char dataset[BFR_ID_MAX + 1];
-    char filename[BFR_FILENAME_MAX + 1];
-    char id[BFR_LETTER_ID_MAX + 1];
+    char tenant[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
+    char dataset[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
+    char filename[BFR_CHARACTER_MAX * BFR_FILENAME_MAX + 1];
+    char id[BFR_CHARACTER_MAX * BFR_LETTER_ID_MAX + 1];
     bool dry_run;
 };
 

@@ -60,7 +60,7 @@ def test_what_is_shown_is_a_configuration(build, show, tmp_path, form):
     assert good.returncode == 0, good.stderr
     refused = build.run("run", "--config", tmp_path / "native.yaml")
     assert refused.returncode == 78 and "'***' is how a secret is shown" in refused.stderr
-    assert "AK" in shown.stdout and "SK" not in shown.stdout
+    assert "AK" not in shown.stdout and "SK" not in shown.stdout and 'access_key: "***"' in shown.stdout
 
 
 def deployed(root, name):
