@@ -183,3 +183,12 @@ def test_the_page_for_people_asks_for_nothing_from_elsewhere(rich):
     assert reply.header("referrer-policy") == "no-referrer" and reply.header("x-content-type-options") == "nosniff"
     assert "//" not in reply.text().replace("// ", "").replace("http://", "!").split("<style>")[0].replace("<!--", "")
     assert " src=" not in reply.text() and "@STYLE@" not in reply.text() and "@SCRIPT@" not in reply.text()
+
+
+@pytest.mark.long
+def test_a_stranger_with_the_document_finds_no_untruth(rich, tmp_path):
+    from support import schemathesis_tool  # pylint: disable=import-outside-toplevel
+    found = schemathesis_tool.run(f"http://127.0.0.1:{rich.api_port}/v2/docs/openapi.json", TOKEN, tmp_path, "--exclude-path", ENDLESS,
+                                  "--max-examples", "300", "--seed", "1")
+    assert not found, found
+    rich.scrape().check_conservation()

@@ -63,5 +63,7 @@ class Document:
             value, schema = reply.json(), response["content"][media]["schema"]
             if path != "/v2/docs/openapi.json":
                 schema = self.strictly(schema)
-            jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(value)
+            judge = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+            errors = [f"{error.json_path}: {error.message}" for error in judge.iter_errors(value)]
+            assert not errors, f"{method} {target}: {errors}"
         return reply
