@@ -15,7 +15,11 @@ bool bfr_facts_init(struct facts *facts)
     TAILQ_INIT(&facts->good);
     TAILQ_INIT(&facts->rest);
     facts->buckets = calloc(BUCKETS, sizeof(struct fact *));
-    return facts->buckets != NULL;
+    facts->accepted = bfr_accepted_new();
+    if (facts->buckets != NULL && facts->accepted != NULL)
+        return true;
+    bfr_facts_free(facts);
+    return false;
 }
 
 static uint64_t hash_of(const struct fact_subject *subject)
@@ -127,6 +131,8 @@ void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state sta
         fact->failed_ns = asked_ns;
         return;
     }
+    if (fact->subject.kind == FACT_KEY && state != FACT_GOOD)
+        bfr_accepted_put(facts->accepted, fact->subject.tenant, fact->subject.key, 0);
     list_remove(facts, fact);
     fact->state = state;
     fact->asked_ns = asked_ns;
@@ -175,7 +181,8 @@ void bfr_facts_supersede(struct facts *facts, uint32_t piece, enum fact_kind kin
 
 uint64_t bfr_facts_bytes(const struct facts *facts)
 {
-    return BUCKETS * sizeof(struct fact *) + ((uint64_t)facts->good_count + facts->rest_count) * sizeof(struct fact);
+    return bfr_accepted_bytes() + BUCKETS * sizeof(struct fact *) +
+           ((uint64_t)facts->good_count + facts->rest_count) * sizeof(struct fact);
 }
 
 static void free_list(struct fact_list *list)
@@ -195,4 +202,6 @@ void bfr_facts_free(struct facts *facts)
     free_list(&facts->rest);
     free(facts->buckets);
     facts->buckets = NULL;
+    bfr_accepted_free(facts->accepted);
+    facts->accepted = NULL;
 }

@@ -8,6 +8,7 @@
 
 #include <bfr/auth.h>
 
+#include "accepted.h"
 #include "directory.h"
 
 #define FACTS_MAX      4096  // that are not good
@@ -64,6 +65,7 @@ struct facts {
     struct fact **buckets;
     struct fact_list good, rest; // the one used last is last
     uint32_t good_count, rest_count;
+    struct accepted *accepted; // the good ones about keys, for those who do not hold the lock
 };
 
 bool bfr_facts_init(struct facts *facts); // false when memory is short

@@ -177,11 +177,20 @@ static enum judge_need judge_refused(const struct bench *bench, const struct fac
 }
 
 // An accepted key stays accepted while the service cannot be asked about it again.
+static uint64_t due_ns(const struct bench *bench, const struct fact *key)
+{
+    return (key->failed_ns > key->asked_ns ? key->failed_ns : key->asked_ns) + bench->limits->key_ns;
+}
+
 static bool is_due(const struct bench *bench, const struct fact *key)
 {
-    uint64_t tried_ns = key->failed_ns > key->asked_ns ? key->failed_ns : key->asked_ns;
+    return bench->limits->now_ns > due_ns(bench, key);
+}
 
-    return bench->limits->now_ns > tried_ns && bench->limits->now_ns - tried_ns > bench->limits->key_ns;
+// How long others need not ask the facts about it. When it is due, somebody asks again, or may not yet, and tries soon.
+static uint64_t settled_until(const struct bench *bench, const struct fact *key)
+{
+    return is_due(bench, key) ? bench->limits->now_ns + LATELY_NS : due_ns(bench, key);
 }
 
 static enum judge_need judge_token(const struct bench *bench)
@@ -194,9 +203,13 @@ static enum judge_need judge_token(const struct bench *bench)
         return deny(bench, BFR_DENY_TOKEN, bfr_bearer_fault_text(question->fault));
     if (is_own_token(bench))
         return JUDGE_SETTLED;
+    if (bench->facts == NULL && bench->limits->accepted != NULL &&
+        bfr_accepted_find(bench->limits->accepted, question->tenant, question->key, bench->limits->now_ns))
+        return JUDGE_SETTLED;
     struct fact *key = find(bench, FACT_KEY);
     if (is_good(key)) {
         *bench->renew = is_due(bench, key);
+        bfr_accepted_put(bench->facts->accepted, question->tenant, question->key, settled_until(bench, key));
         if (*bench->renew)
             *bench->need = key->subject;
         bfr_fact_use(bench->facts, key);

@@ -19,8 +19,9 @@ struct judge_question {
 
 struct judge_limits {
     uint64_t now_ns;
-    uint64_t max_stale_ns; // how old lists may be that prove an absence; 0: they prove none
-    uint64_t key_ns;       // after so long an accepted key is asked about again
+    uint64_t max_stale_ns;           // how old lists may be that prove an absence; 0: they prove none
+    uint64_t key_ns;                 // after so long an accepted key is asked about again
+    const struct accepted *accepted; // keys accepted lately, for a question without `facts`; may be NULL
 };
 
 enum judge_need {

@@ -105,7 +105,8 @@ struct judge_limits bfr_control_limits(const struct control *control)
 {
     return (struct judge_limits){.now_ns = control->host->monotonic_ns(control->host),
                                  .max_stale_ns = control->max_stale_ns,
-                                 .key_ns = control->refresh_ms * UINT64_C(1000000)};
+                                 .key_ns = control->refresh_ms * UINT64_C(1000000),
+                                 .accepted = control->lookups->facts.accepted};
 }
 
 // ---- allowances ----

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -362,6 +363,115 @@ static void test_what_is_in_flight_is_never_forgotten(void **state)
     bfr_facts_free(&facts);
 }
 
+// ---- accepted keys ----
+
+static void test_an_accepted_key_is_found_for_its_tenant_alone_until_it_ends_or_is_withdrawn(void **state)
+{
+    struct accepted *accepted = bfr_accepted_new();
+    uint8_t key[DIRECTORY_HASH_SIZE], near[DIRECTORY_HASH_SIZE];
+    (void)state;
+
+    assert_non_null(accepted);
+    memset(key, 7, sizeof key);
+    memcpy(near, key, sizeof near);
+    near[DIRECTORY_HASH_SIZE - 1] ^= 1;
+    assert_false(bfr_accepted_find(accepted, "acme", key, 0));
+    bfr_accepted_put(accepted, "acme", key, 100);
+    assert_true(bfr_accepted_find(accepted, "acme", key, 99));
+    assert_false(bfr_accepted_find(accepted, "acme", key, 100));
+    assert_false(bfr_accepted_find(accepted, "acm", key, 99));
+    assert_false(bfr_accepted_find(accepted, "acme2", key, 99));
+    assert_false(bfr_accepted_find(accepted, "acme", near, 99));
+    bfr_accepted_put(accepted, "globex", key, 0); // not there: nothing of another's is withdrawn
+    assert_true(bfr_accepted_find(accepted, "acme", key, 99));
+    bfr_accepted_put(accepted, "acme", key, 0);
+    assert_false(bfr_accepted_find(accepted, "acme", key, 1));
+    bfr_accepted_free(accepted);
+}
+
+#define RIVALS 6 // for the four slots of one set
+
+struct race {
+    struct accepted *accepted;
+    atomic_bool over;
+    char tenants[RIVALS][16];
+    uint8_t keys[RIVALS][DIRECTORY_HASH_SIZE];
+    unsigned crossed;
+};
+
+// Each tenant has its own key, and they all belong in one set.
+static void make_rivals(struct race *race)
+{
+    unsigned number = 0;
+
+    for (unsigned i = 0; i < RIVALS; i++) {
+        do
+            snprintf(race->tenants[i], sizeof race->tenants[i], "t%u", number++);
+        while ((bfr_index_hash(0, race->tenants[i]) & 0xFFFF) != (bfr_index_hash(0, race->tenants[0]) & 0xFFFF));
+        memset(race->keys[i] + 8, (int)i, DIRECTORY_HASH_SIZE - 8);
+    }
+}
+
+static void *read_accepted(void *arg)
+{
+    struct race *race = arg;
+
+    while (!atomic_load(&race->over))
+        for (unsigned i = 0; i < RIVALS; i++)
+            race->crossed += bfr_accepted_find(race->accepted, race->tenants[i], race->keys[(i + 1) % RIVALS], 1);
+    return NULL;
+}
+
+static void test_a_reader_beside_the_writer_never_sees_half_of_one_and_half_of_another(void **state)
+{
+    struct race race = {.accepted = bfr_accepted_new()};
+    pthread_t reader;
+    (void)state;
+
+    assert_non_null(race.accepted);
+    make_rivals(&race);
+    assert_int_equal(pthread_create(&reader, NULL, read_accepted, &race), 0);
+    for (unsigned i = 0; i < 300000; i++)
+        bfr_accepted_put(race.accepted, race.tenants[i % RIVALS], race.keys[i % RIVALS], 2 + i);
+    atomic_store(&race.over, true);
+    pthread_join(reader, NULL);
+    assert_int_equal(race.crossed, 0);
+    bfr_accepted_free(race.accepted);
+}
+
+static void test_a_key_that_is_refused_is_withdrawn_where_no_lock_is_taken(void **state)
+{
+    struct fact_subject subject = about(FACT_KEY, "acme", "", 7), need;
+    struct directory *directory = make_directory(1);
+    struct bfr_verdict verdict = {.size = sizeof verdict};
+    struct facts facts;
+    bool renew;
+    (void)state;
+
+    assert_true(bfr_facts_init(&facts));
+    struct judge_limits limits = {.now_ns = 100, .key_ns = 50, .accepted = facts.accepted};
+    struct judge_question question = {.tenant = "acme",
+                                      .dataset = "web",
+                                      .require_token = true,
+                                      .fault = BEARER_OK,
+                                      .key = subject.key,
+                                      .asked_ns = 100};
+    struct fact *fact = bfr_facts_get(&facts, &subject);
+    bfr_fact_settle(&facts, fact, FACT_GOOD, 90);
+    assert_int_equal(bfr_judge(directory, NULL, &question, &limits, &verdict, &need, &renew), JUDGE_ASK);
+    assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    limits.now_ns = 139;
+    assert_int_equal(bfr_judge(directory, NULL, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    assert_int_equal(verdict.decision, BFR_ALLOW);
+    limits.now_ns = 140; // due to be asked about again
+    assert_int_equal(bfr_judge(directory, NULL, &question, &limits, &verdict, &need, &renew), JUDGE_ASK);
+    limits.now_ns = 139;
+    bfr_fact_settle(&facts, fact, FACT_FOREIGN, 120);
+    assert_int_equal(bfr_judge(directory, NULL, &question, &limits, &verdict, &need, &renew), JUDGE_ASK);
+    bfr_facts_free(&facts);
+    bfr_directory_free(directory);
+}
+
 // ---- verdicts ----
 
 #define S UINT64_C(1000000000)
@@ -559,6 +669,9 @@ int main(void)
         cmocka_unit_test(test_a_flood_of_misses_does_not_push_out_what_is_good),
         cmocka_unit_test(test_an_accepted_key_for_each_of_ten_thousand_tenants_is_kept),
         cmocka_unit_test(test_what_is_in_flight_is_never_forgotten),
+        cmocka_unit_test(test_an_accepted_key_is_found_for_its_tenant_alone_until_it_ends_or_is_withdrawn),
+        cmocka_unit_test(test_a_reader_beside_the_writer_never_sees_half_of_one_and_half_of_another),
+        cmocka_unit_test(test_a_key_that_is_refused_is_withdrawn_where_no_lock_is_taken),
         cmocka_unit_test(test_verdicts_by_certainty),
         cmocka_unit_test(test_lists_older_than_max_stale_prove_nothing),
     };
