@@ -57,7 +57,7 @@ static unsigned columns_of(const char *text)
     return columns;
 }
 
-unsigned bfr_cli_text_print(FILE *out, const char *text, unsigned width)
+unsigned bfr_cli_text_fit(FILE *out, const char *text, unsigned width)
 {
     unsigned used = 0;
     bool cut = width > 0 && columns_of(text) > width;
@@ -73,6 +73,12 @@ unsigned bfr_cli_text_print(FILE *out, const char *text, unsigned width)
         fputc('~', out);
         used++;
     }
+    return used;
+}
+
+unsigned bfr_cli_text_print(FILE *out, const char *text, unsigned width)
+{
+    unsigned used = bfr_cli_text_fit(out, text, width);
     for (; used < width; used++)
         fputc(' ', out);
     return used;

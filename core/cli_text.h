@@ -10,6 +10,9 @@
 // when it may not, what is not ASCII is shown as '?'. True: it may.
 bool bfr_cli_text_init(void);
 
+// Print `text` in `width` columns at most, cut with a '~'. Returns the columns.
+unsigned bfr_cli_text_fit(FILE *out, const char *text, unsigned width);
+
 // Print `text` in exactly `width` columns, cut with a '~' or padded; 0: as many as it takes. Returns the columns.
 unsigned bfr_cli_text_print(FILE *out, const char *text, unsigned width);
 

@@ -16,6 +16,13 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"top", "[--api URL] [--interval SECONDS] [--once]", "watch a running daemon: flow, stages, queues, tenants",
+     "Shows how a running daemon is, once a second, until q is pressed. In a pipe, or with --once, prints it once and "
+     "ends.\n"
+     "\n"
+     "  --interval SECONDS       between two looks; default: 1\n"
+     "  --once                   print it once, without control sequences; exit 1 when the daemon cannot be asked\n",
+     bfr_cli_top_run},
     {"tail", "[--api URL] [--tenant T] [--dataset D] [--json]", "follow what a running daemon accepts",
      "Prints a line for each batch that a running daemon accepts, from now on, until it is interrupted (exit 0) or the "
      "daemon\n"

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tail` and `top`: a running daemon watched through its API, and what that may never cost."""
+import fcntl
 import hashlib
 import json
 import os
+import pty
 import select
 import signal
 import socket
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -36,7 +40,7 @@ class Stream:
             self.receive()
         self.head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)
         self.status = int(self.head.split()[1])
-        self.text = b""
+        self.text, self._parsed, self._lines = b"", 0, []
 
     def receive(self):
         more = self.socket.recv(1 << 16)
@@ -58,7 +62,11 @@ class Stream:
         return False
 
     def lines(self):
-        return [json.loads(line) for line in self.text.split(b"\n")[:-1] if line]
+        """Those that have come in full."""
+        end = self.text.rfind(b"\n") + 1
+        self._lines += [json.loads(line) for line in self.text[self._parsed:end].split(b"\n") if line]
+        self._parsed = max(end, self._parsed)
+        return list(self._lines)
 
     def read(self, count):
         """Lines until so many have come."""
@@ -238,7 +246,117 @@ def test_tail_notices_a_daemon_that_was_killed(make_receiver, build):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["tail", "x"], ["tail", "--once"], ["tail", "--nothing"], ["tail", "--api"]])
+    ["tail", "x"], ["tail", "--once"], ["tail", "--nothing"], ["tail", "--api"], ["top", "--json"], ["top", "--interval", "0"],
+    ["top", "--interval", "1x"], ["top", "more"]])
 def test_wrong_usage_is_2_and_names_the_right_one(build, arguments):
     result = build.run(*arguments)
     assert result.returncode == 2 and f"Usage: bytefreezer-receiver {arguments[0]}" in result.stderr
+
+
+# --- the command `top`
+
+ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[0m\x1b[?25h\x1b[?1049l"
+
+
+class Terminal(Command):
+    """`top` on a terminal of its own. `output` is all that it ever sent there."""
+
+    def __init__(self, receiver, build, env=None, columns=100):
+        self.master, self.slave = pty.openpty()
+        self.resize(columns)
+        self.before = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen(
+            build.command("top", "--api", f"http://127.0.0.1:{receiver.api_port}"), stdin=self.slave, stdout=self.slave,
+            stderr=subprocess.PIPE, env={**build.environment(), **(env or {})}, start_new_session=True)
+        self.output = b""
+
+    def resize(self, columns):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
+    def take(self):
+        while select.select([self.master], [], [], 0)[0]:
+            self.output += os.read(self.master, 65536)
+
+    def await_new(self, text):
+        """Until it sends `text` again."""
+        at = len(self.output)
+
+        def shown():
+            self.take()
+            return text in self.output[at:]
+        wait_until(shown, text.decode())
+        return self.output[at:]
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def leave(self):
+        """Its exit status, once the terminal is as it was."""
+        def ended():
+            self.take()
+            return self.process.poll() is not None
+        wait_until(ended, "the end of top")
+        self.take()
+        assert self.output.endswith(LEAVE) and self.output.count(ENTER) == self.output.count(LEAVE)
+        assert termios.tcgetattr(self.slave) == self.before
+        error = self.process.stderr.read()
+        self.process.stderr.close()
+        os.close(self.master)
+        os.close(self.slave)
+        assert error == b""
+        return self.process.returncode
+
+
+def test_top_shows_the_flow_follows_the_size_and_q_gives_the_terminal_back(receiver, build):
+    top = Terminal(receiver, build)
+    top.await_new(b"STAGES")
+    assert ENTER in top.output and b"\x1b[1m" in top.output
+    sender, body = Sender(receiver.port), gzip_batch()
+
+    def seen():
+        assert sender.post("acme", "web", body, batch_name("acme", "web")).status == 200
+        top.take()
+        return b"acme" in top.output
+    wait_until(seen, "the tenant")
+    top.resize(40)
+    top.process.send_signal(signal.SIGWINCH)
+    drawn = top.await_new(b"\x1b[J") + top.await_new(b"\x1b[J")
+    last = drawn[:drawn.rindex(b"\x1b[J")].rsplit(b"\x1b[H", 1)[1].decode()
+    for code in ("\x1b[0m", "\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[K"):
+        last = last.replace(code, "")
+    assert "\x1b" not in last and max(len(line.strip("\r")) for line in last.split("\n")) <= 40
+    top.type(b"q")
+    assert top.leave() == 0
+
+
+def test_top_gives_the_terminal_back_on_signals_and_knows_no_color(receiver, build):
+    tops = [Terminal(receiver, build, env={"NO_COLOR": "1"}) for _ in range(4)]
+    for top, number in zip(tops, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)):
+        top.await_new(b"STAGES")
+        assert b"\x1b[3" not in top.output and b"\x1b[1m" not in top.output
+        top.process.send_signal(number)
+        assert top.leave() == 0
+
+
+def test_top_says_that_the_daemon_is_gone_and_goes_on_trying(receiver, build):
+    top = Terminal(receiver, build)
+    top.await_new(b"STAGES")
+    receiver.stop()
+    top.await_new(b"trying again")
+    top.await_new(b"cannot ask the daemon")
+    assert top.process.poll() is None
+    top.type(b"q")
+    assert top.leave() == 0
+
+
+def test_top_once_is_plain_text_and_fails_when_nobody_answers(receiver, build):
+    place = f"http://127.0.0.1:{receiver.api_port}"
+    assert Sender(receiver.port).post("acme", "web", gzip_batch(), batch_name("acme", "web")).status == 200
+    for arguments in (["--once"], []):  # the second is in a pipe
+        result = build.run("top", "--api", place, *arguments)
+        assert result.returncode == 0 and result.stderr == "" and "\x1b" not in result.stdout
+        for part in ("FLOW", "STAGES", "QUEUES", "SINKS", "ROOM", "acme"):
+            assert part in result.stdout
+    receiver.stop()
+    result = build.run("top", "--once", "--api", place)
+    assert result.returncode == 1 and "is it running there?" in result.stderr and result.stdout == ""
