@@ -51,6 +51,12 @@ static bool read_number(const char *text, uint32_t low, uint32_t high, uint32_t 
     return *out >= low && *out <= high;
 }
 
+static bool read_status(const char *text, bool *out_retry)
+{
+    *out_retry = strcmp(text, "retry") == 0;
+    return *out_retry || strcmp(text, "dlq") == 0;
+}
+
 // NULL: good; else what is wrong with it.
 static const char *read_parameter(const char *key, const char *value, void *arg)
 {
@@ -61,7 +67,7 @@ static const char *read_parameter(const char *key, const char *value, void *arg)
         return copy_or_any(value, out->selector.dataset, sizeof out->selector.dataset) ? NULL
                                                                                        : "dataset_id is too long";
     if (strcmp(key, "status") == 0)
-        return strcmp(value, "dlq") == 0 ? NULL : "status must be dlq: only dead letters are listed";
+        return read_status(value, &out->retry) ? NULL : "status must be dlq or retry";
     if (strcmp(key, "limit") == 0)
         return read_number(value, 1, BFR_LETTERS_AT_MOST, &out->limit) ? NULL : "limit must be a number from 1 to 1000";
     if (strcmp(key, "cursor") == 0) {

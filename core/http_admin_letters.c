@@ -78,7 +78,8 @@ static bool add_letter(void *arg, const struct bfr_letter *letter)
 static void list_letters(struct bfr_admin_job *job)
 {
     struct page page = {.data = json_array(), .limit = job->limit, .good = true};
-    const struct bfr_filter filter = filter_of(&job->selector);
+    struct bfr_filter filter = filter_of(&job->selector);
+    filter.flags = job->retry ? BFR_FILTER_RETRY : 0;
     if (!bfr_pipeline_letters(job->admin->setup.pipeline, &filter, or_any(job->cursor), job->limit + 1, add_letter,
                               &page)) {
         json_decref(page.data);

@@ -39,6 +39,7 @@ struct bfr_admin_job {
     struct bfr_admin_selector selector;
     char cursor[BFR_LETTER_ID_MAX + 1]; // "": from the first
     uint32_t limit;
+    bool retry; // held batches with failed attempts instead of dead letters
     int status;
     json_t *reply; // taken over; NULL becomes a 500
     char *body;    // of `reply`, as text

@@ -80,6 +80,85 @@ static uint32_t copy_page(struct disk_queue *queue, const struct bfr_filter *fil
     return count;
 }
 
+// --- listing what is held and has failed
+
+static bool has_failed(const struct disk_entry *entry)
+{
+    return entry->offered && entry->trouble.first_ns != 0 && !bfr_disk_entry_is_letter(entry);
+}
+
+// Into its place among the first `limit` by sequence: segments need not be in that order, as records are moved.
+static uint32_t keep_lowest(struct disk_entry *entry, uint32_t limit, uint32_t count, struct disk_entry **lowest)
+{
+    uint32_t at = count < limit ? count : limit - 1;
+    if (count == limit && entry->sequence > lowest[at]->sequence)
+        return count;
+    for (; at > 0 && lowest[at - 1]->sequence > entry->sequence; at--)
+        lowest[at] = lowest[at - 1];
+    lowest[at] = entry;
+    return count < limit ? count + 1 : count;
+}
+
+// The first `limit` behind `after`, with their segments pinned.
+static uint32_t pin_failed(struct disk_queue *queue, const struct bfr_filter *filter, uint64_t after, uint32_t limit,
+                           struct disk_entry **out)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&queue->mutex);
+    for (struct list *at = queue->segments.next; at != &queue->segments; at = at->next) {
+        struct disk_segment *segment = LIST_OWNER(at, struct disk_segment, link);
+        for (struct list *node = segment->entries.next; node != &segment->entries; node = node->next) {
+            struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
+            if (entry->sequence > after && has_failed(entry) && bfr_filter_may_match(filter, entry->tenant->name))
+                count = keep_lowest(entry, limit, count, out);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        out[i]->pinned = true;
+        out[i]->segment->pins++;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return count;
+}
+
+// False: it does not match, cannot be read, or was confirmed meanwhile. Its errors may change at any time but under the mutex.
+static bool copy_failed(struct disk_queue *queue, const struct bfr_filter *filter, struct disk_entry *entry,
+                        struct letter_copy *out)
+{
+    const struct bfr_batch *batch = bfr_disk_entry_envelope(queue, entry);
+    struct letter_note note;
+    if (batch == NULL)
+        return false;
+    pthread_mutex_lock(&queue->mutex);
+    bfr_disk_letter_note(entry, batch, &note);
+    note.letter.reason = 0; // one sink may have buried it already
+    bool hit = !entry->gone && has_failed(entry) && matches(filter, &note);
+    if (hit)
+        copy_letter(&note, out);
+    pthread_mutex_unlock(&queue->mutex);
+    queue->host->batch_release(queue->host, batch);
+    return hit;
+}
+
+// As copy_page.
+static uint32_t copy_failed_page(struct disk_queue *queue, const struct bfr_filter *filter, uint64_t *after,
+                                 uint32_t limit, struct letter_copy *out)
+{
+    struct disk_entry *pinned[PAGE_LETTERS];
+    uint32_t count = 0, found;
+    pthread_mutex_lock(&queue->work);
+    do {
+        found = pin_failed(queue, filter, *after, limit - count, pinned);
+        for (uint32_t i = 0; i < found; i++) {
+            *after = pinned[i]->sequence;
+            count += copy_failed(queue, filter, pinned[i], &out[count]) ? 1 : 0;
+            bfr_disk_letter_unpin(queue, pinned[i]);
+        }
+    } while (found > 0 && count < limit);
+    pthread_mutex_unlock(&queue->work);
+    return count;
+}
+
 uint32_t bfr_disk_letters(void *self, const struct bfr_filter *filter, const char *cursor, uint32_t limit,
                           bool (*visit)(void *arg, const struct bfr_letter *letter), void *arg)
 {
@@ -90,7 +169,8 @@ uint32_t bfr_disk_letters(void *self, const struct bfr_filter *filter, const cha
 
     while (more && visited < limit) {
         uint32_t wanted = limit - visited < PAGE_LETTERS ? limit - visited : PAGE_LETTERS;
-        uint32_t count = copy_page(self, filter, &after, wanted, page);
+        uint32_t count = (filter->flags & BFR_FILTER_RETRY) != 0 ? copy_failed_page(self, filter, &after, wanted, page)
+                                                                 : copy_page(self, filter, &after, wanted, page);
         more = count == wanted;
         for (uint32_t i = 0; i < count; i++) {
             visited++;

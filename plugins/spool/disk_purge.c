@@ -23,11 +23,6 @@ struct purge {
     uint64_t count;
 };
 
-static bool tenant_may_match(const struct bfr_filter *filter, const char *tenant)
-{
-    return filter->tenant != NULL && (strcmp(filter->tenant, "*") == 0 || strcmp(filter->tenant, tenant) == 0);
-}
-
 // A held batch as a letter: reason 0. Its key is free from then on.
 static void tell(const struct purge *purge, const struct bfr_batch *batch, const char *id)
 {
@@ -52,7 +47,7 @@ static size_t pin_some(const struct purge *purge, struct disk_segment *segment, 
     pthread_mutex_lock(&queue->mutex);
     for (struct list *node = segment->entries.next; node != &segment->entries && count < AT_ONCE; node = node->next) {
         struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
-        if (entry->offset <= after || !is_free(entry) || !tenant_may_match(purge->filter, entry->tenant->name))
+        if (entry->offset <= after || !is_free(entry) || !bfr_filter_may_match(purge->filter, entry->tenant->name))
             continue;
         entry->pinned = true;
         out[count++] = entry;
@@ -194,7 +189,7 @@ static void purge_absent(struct purge *purge, struct disk_segment *segment)
     for (size_t i = 0; i < found.count; i++) {
         const struct found_record *record = &found.records[i];
         if (is_absent(purge->queue, segment, &found, record) &&
-            tenant_may_match(purge->filter, found.tenants[record->tenant]))
+            bfr_filter_may_match(purge->filter, found.tenants[record->tenant]))
             purge_record(purge, segment, &view.file, &found, record);
     }
     bfr_segment_close(&view.file);

@@ -7,6 +7,8 @@
 
 #include <bfr/queue.h>
 
+// Before the rest is read: may a batch of that tenant?
+bool bfr_filter_may_match(const struct bfr_filter *filter, const char *tenant);
 bool bfr_filter_matches(const struct bfr_filter *filter, const struct bfr_batch *batch, const char *id);
 
 #endif

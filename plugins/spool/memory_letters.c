@@ -77,20 +77,46 @@ static bool matches(const struct bfr_filter *filter, const struct held *held)
     return bfr_filter_matches(filter, held->batch, id);
 }
 
-// Up to `limit` matching letters after `after`, which moves on to the last one looked at.
+static bool is_wanted(const struct bfr_filter *filter, const struct held *held)
+{
+    bool retry = (filter->flags & BFR_FILTER_RETRY) != 0;
+    return (!retry || (held->offered && held->trouble.first_ns != 0)) && matches(filter, held);
+}
+
+// Into its place among the first `limit` by sequence: held batches do not stand in that order after a redrive.
+static uint32_t keep_lowest(const struct held *held, uint32_t limit, uint32_t count, const struct held **lowest)
+{
+    uint32_t at = count < limit ? count : limit - 1;
+    if (count == limit && held->sequence > lowest[at]->sequence)
+        return count;
+    for (; at > 0 && lowest[at - 1]->sequence > held->sequence; at--)
+        lowest[at] = lowest[at - 1];
+    lowest[at] = held;
+    return count < limit ? count + 1 : count;
+}
+
+// Up to `limit`, at least 1, matching letters, or held batches, after `after`, which moves on to the last of them.
 static uint32_t copy_page(struct memory_queue *queue, const struct bfr_filter *filter, uint64_t *after, uint32_t limit,
                           struct letter_copy *out)
 {
+    bool retry = (filter->flags & BFR_FILTER_RETRY) != 0;
+    const struct list *list = retry ? &queue->held : &queue->letters;
+    const struct held *lowest[PAGE_LETTERS];
     uint32_t count = 0;
 
     pthread_mutex_lock(&queue->mutex);
-    for (struct list *node = queue->letters.next; node != &queue->letters && count < limit; node = node->next) {
+    for (struct list *node = list->next; node != list; node = node->next) {
         const struct held *held = LIST_OWNER(node, struct held, link);
-        if (held->sequence <= *after)
-            continue;
-        *after = held->sequence;
-        if (matches(filter, held))
-            copy_letter(held, &out[count++]);
+        if (held->sequence > *after && is_wanted(filter, held))
+            count = keep_lowest(held, limit, count, lowest);
+        if (!retry && count == limit) // letters stand in order
+            break;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        copy_letter(lowest[i], &out[i]);
+        if (retry) // one sink may have buried it already
+            out[i].letter.reason = 0;
+        *after = lowest[i]->sequence;
     }
     pthread_mutex_unlock(&queue->mutex);
     return count;

@@ -28,11 +28,18 @@ static json_t *digest_value(const uint8_t digest[32])
     return json_string(text);
 }
 
+// A held batch has none.
+static const char *reason_name(const struct bfr_letter *letter)
+{
+    return letter->reason == 0 ? "" : bfr_reason_name(letter->reason);
+}
+
 // Begins with the reason's code.
 static json_t *failure_value(const struct bfr_letter *letter, bfr_letter_text_value *text_value)
 {
     char text[1024];
-    snprintf(text, sizeof text, "%s%s%s", bfr_reason_name(letter->reason), letter->last_error[0] != '\0' ? ": " : "",
+    const char *reason = reason_name(letter);
+    snprintf(text, sizeof text, "%s%s%s", reason, reason[0] != '\0' && letter->last_error[0] != '\0' ? ": " : "",
              letter->last_error);
     return text_value(text);
 }
@@ -53,9 +60,9 @@ json_t *bfr_letter_json(const struct bfr_letter *letter, bfr_letter_text_value *
         {"created_at", bfr_letter_time_value(letter->created_ns)},
         {"last_retry", bfr_letter_time_value(letter->last_error_ns)},
         {"retry_count", json_integer(letter->attempts)},
-        {"status", json_string("dlq")},
+        {"status", json_string(letter->reason == 0 ? "retry" : "dlq")},
         {"failure_reason", failure_value(letter, text_value)},
-        {"reason", json_string(bfr_reason_name(letter->reason))},
+        {"reason", json_string(reason_name(letter))},
         {"attempts", json_integer(letter->attempts)},
         {"first_error", text_value(letter->first_error)},
         {"first_error_at", bfr_letter_time_value(letter->first_error_ns)},

@@ -9,6 +9,7 @@ import pytest
 from support import wire
 from support.api import Api
 from support.letters import write_letters
+from support.outage import QUICK_RETRY, Obstacle
 from support.sender import Sender, batch_name, gzip_batch
 from support.spool import drained
 from support.wait import wait_until
@@ -258,6 +259,31 @@ def test_letters_are_listed_shown_counted_and_retried(make_lives, memory):
     assert api.post("/api/v1/dlq/retry", select)["count"] == 4
     receiver.wait_batches("stored", 5).check_conservation()
     assert receiver.stored(lives.sink) == bodies and api.letters() == []
+
+
+@pytest.mark.parametrize("stable", [True, False], ids=["disk", "memory"])
+def test_batches_that_are_tried_again_are_listed_page_by_page(make_lives, make_receiver, stable):
+    receiver = make_lives().start() if stable else make_receiver({"retry": QUICK_RETRY}).start()
+    api, sender = Api(receiver), Sender(receiver.port)
+    obstacles = [Obstacle(receiver.sink, tenant) for tenant in ("acme", "globex")]
+    bodies = {}
+    for number in range(7):
+        tenant = ("acme", "globex")[number % 2]
+        body, name = gzip_batch(), batch_name(tenant, "web")
+        assert sender.post(tenant, "web", body, name).status == 200
+        bodies[f"{tenant}/web/{name}"] = body
+    tried = wait_until(lambda: (found := api.letters("&status=retry", limit=2)) and len(found) == 7 and found,
+                       "each batch tried: probes rotate")
+    assert names_of(tried) == sorted(bodies) and [one["id"] for one in tried] == sorted(one["id"] for one in tried)
+    for one in tried:
+        assert (one["status"], one["reason"]) == ("retry", "") and one["failure_reason"] == one["last_error"] != ""
+        assert one["first_error_at"] and one["size"] == len(bodies[one["s3_key"]])
+    assert len(api.letters("&status=retry&tenant_id=globex", limit=2)) == 3
+    assert api.letters("&status=retry&tenant_id=nobody") == api.letters() == []
+    for obstacle in obstacles:
+        obstacle.remove()
+    receiver.wait_batches("stored", 7).check_conservation()
+    assert api.letters("&status=retry") == []
 
 
 def test_letters_of_a_memory_queue_are_reached_too(make_receiver):

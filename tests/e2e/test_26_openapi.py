@@ -108,6 +108,8 @@ def test_each_page_answers_as_documented(rich, document, ask):
         if operation.get("security") != []:
             assert ask(method.upper(), filled(rich, path), token=None).status == 401
             assert ask(method.upper(), filled(rich, path), token="wrong").status == 401
+    tried = ask("GET", "/api/v1/dlq/files?status=retry").json()["data"]
+    assert {one["tenant_id"] for one in tried} == {"globex"}
     select = {"tenant_id": "*", "dataset_id": "*", "dry_run": True}
     assert ask("POST", "/api/v1/dlq/retry", select).json()["count"] == 6
     assert ask("POST", "/api/v1/dlq/purge", select).json()["count"] == 6

@@ -67,11 +67,14 @@ enum bfr_room {
     BFR_ROOM_SHARE = 3 /* this tenant has used up its share: 429 */
 };
 
+/* Held batches with failed attempts, instead of dead letters. For `letters` alone. */
+#define BFR_FILTER_RETRY UINT32_C(1)
+
 /* Which letters or batches: an empty or NULL member matches nothing, "*" anything, else equality. `filename` and `id`
  * are the exception: NULL matches anything. */
 struct bfr_filter {
     uint32_t size;  /* sizeof(struct bfr_filter) */
-    uint32_t flags; /* 0 */
+    uint32_t flags; /* BFR_FILTER_* */
     const char *tenant;
     const char *dataset;
     const char *filename;
@@ -165,7 +168,7 @@ struct bfr_queue_vtable {
     uint32_t (*reserve)(void *self, const char *tenant, uint64_t bytes);
     void (*release)(void *self, const char *tenant, uint64_t bytes);
 
-    /* Walk the dead letters in order of id, starting after `cursor` (NULL or "": from the start), at most `limit`. `visit`
+    /* Walk the dead letters (with BFR_FILTER_RETRY: the held batches with failed attempts, reason 0) in order of id, starting after `cursor` (NULL or "": from the start), at most `limit`. `visit`
      * returns false to stop. All of the next four are optional. [any, started] */
     uint32_t (*letters)(void *self, const struct bfr_filter *filter, const char *cursor, uint32_t limit,
                         bool (*visit)(void *arg, const struct bfr_letter *letter), void *arg);
