@@ -43,12 +43,19 @@ static bool is_loopback(const struct bfr_admin_claim *claim)
     return claim->peer_known && (memcmp(claim->peer, v6, sizeof v6) == 0 || memcmp(claim->peer, v4, sizeof v4) == 0);
 }
 
-// The name in a Host header, without the port and without the brackets of an IPv6 address. False: it is too long.
+// Nothing, or a port.
+static bool is_port(const char *text)
+{
+    return text[0] == '\0' || (text[0] == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');
+}
+
+// The name in a Host header, without the port and without the brackets of an IPv6 address. False: it is too long, or what
+// stands behind it is no port.
 static bool host_name(const char *host, char *out, size_t room)
 {
     bool bracketed = host[0] == '[';
     size_t length = bracketed ? strcspn(++host, "]") : strcspn(host, ":");
-    if (length >= room)
+    if (length >= room || (bracketed && host[length] != ']') || !is_port(host + length + (bracketed ? 1 : 0)))
         return false;
     memcpy(out, host, length);
     out[length] = '\0';
