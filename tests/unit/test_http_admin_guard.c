@@ -92,7 +92,10 @@ static void test_without_a_token_a_name_that_dns_gives_is_refused(void **state)
                  {"localhost.evil.example", 403},
                  {"127.0.0.1.evil", 403},
                  {"", 403},
-                 {"[::1", 0},
+                 {"[::1", 403},
+                 {"[::1].evil.example", 403},
+                 {"localhost:8081@evil.example", 403},
+                 {"localhost:", 0},
                  {"1.2.3", 403}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bfr_admin_claim claim = local_claim();
