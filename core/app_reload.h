@@ -42,8 +42,9 @@ void bfr_reloader_open(struct bfr_reloader *reloader, const struct bfr_reload_pa
 // No more are; who waits is told so. [main]
 void bfr_reloader_close(struct bfr_reloader *reloader);
 
-void bfr_reloader_ask(void *reloader); // soon, without waiting [any]
+// Both take a reloader, as callbacks do. Soon, without waiting. [any]
+void bfr_reloader_ask(void *arg);
 // Wait for one that began after this call; false: there will be none. Not on the main thread.
-bool bfr_reloader_wait(void *reloader);
+bool bfr_reloader_wait(void *arg);
 
 #endif

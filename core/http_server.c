@@ -245,7 +245,7 @@ uint32_t bfr_http_server_prepare(struct bfr_http_server *server, const struct bf
                                  uint64_t max_payload_bytes, struct bfr_http_change **out, struct bfr_err *err)
 {
     *out = NULL;
-    struct bfr_http_change *change = calloc(1, sizeof *change + server->loop_count * sizeof change->rules[0]);
+    struct bfr_http_change *change = calloc(1, sizeof *change + server->loop_count * sizeof(struct bfr_rules *));
     if (change == NULL)
         return bfr_err_set(err, BFR_ENOMEM, "out of memory");
     change->loop_count = server->loop_count;

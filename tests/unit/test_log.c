@@ -349,6 +349,19 @@ static void test_every_thing_put_aside_is_named(void **state)
     free(text);
 }
 
+static void test_every_mistake_in_a_file_is_named(void **state)
+{
+    (void)state;
+    struct capture capture = capture_begin();
+    for (int i = 0; i < 4; i++)
+        bfr_say(BFR_LOG_ERROR, "config", "a mistake", "at", "c.yaml", "finding", bfr_num(i / 2).text, NULL);
+    char *text = capture_end(&capture);
+    assert_int_equal(count_of(text, "msg=\"a mistake\""), 3); // 0, 0 again when 1 comes, 1; the last is still kept
+    assert_int_equal(count_of(text, "finding=0\n"), 2);
+    assert_int_equal(count_of(text, "finding=1\n"), 1);
+    free(text);
+}
+
 static void test_counts_still_held_are_written_at_exit(void **state)
 {
     (void)state;
@@ -485,6 +498,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_thing_put_aside_is_named),
+        cmocka_unit_test(test_every_mistake_in_a_file_is_named),
         cmocka_unit_test(test_counts_still_held_are_written_at_exit), // forks: before any thread exists
         cmocka_unit_test(test_logfmt_line_has_time_level_inst_message_fields),
         cmocka_unit_test(test_time_is_utc_with_milliseconds),
