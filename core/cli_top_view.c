@@ -49,7 +49,7 @@ BFR_PRINTF(3, 4) static void line(struct page *page, enum tone tone, const char 
     char text[LINE_BYTES_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof text, format, args); // NOLINT(clang-analyzer-valist.Uninitialized): the line above begins it
     va_end(args);
     if (!is_full(page))
         put_line(page, tone, text);
