@@ -41,12 +41,13 @@ void bfr_admin_reply_embedded(struct evhttp_request *request, const char *conten
 void bfr_admin_reply_page(struct evhttp_request *request, const struct bfr_embedded *page)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    char style[SOURCE_MAX], script[SOURCE_MAX], policy[384];
+    char style[SOURCE_MAX], script[SOURCE_MAX], policy[512];
     allow_between(page, "<style>", "</style>", style);
     allow_between(page, "<script>", "</script>", script);
     snprintf(policy, sizeof policy,
              "default-src 'none'; style-src %s; script-src %s; connect-src 'self'; img-src 'self' data:; "
-             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+             "trusted-types 'none'",
              style, script);
     evhttp_add_header(headers, "Content-Security-Policy", policy);
     evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
@@ -57,6 +58,12 @@ void bfr_admin_page_docs(struct bfr_http_admin *admin, struct evhttp_request *re
 {
     (void)admin, (void)parameter;
     bfr_admin_reply_page(request, &bfr_embedded_docs);
+}
+
+void bfr_admin_page_dashboard(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)
+{
+    (void)admin, (void)parameter;
+    bfr_admin_reply_page(request, &bfr_embedded_dashboard);
 }
 
 void bfr_admin_page_openapi(struct bfr_http_admin *admin, struct evhttp_request *request, const char *parameter)

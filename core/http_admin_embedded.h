@@ -12,7 +12,7 @@ struct bfr_embedded {
     size_t size;
 };
 
-extern const struct bfr_embedded bfr_embedded_openapi, bfr_embedded_docs;
+extern const struct bfr_embedded bfr_embedded_openapi, bfr_embedded_docs, bfr_embedded_dashboard;
 
 // 200 with the file as it is. [admin]
 void bfr_admin_reply_embedded(struct evhttp_request *request, const char *content_type,

@@ -14,6 +14,7 @@
 
 // Each is described in openapi/openapi.json, and a test sees to it.
 static const struct bfr_admin_route routes[] = {
+    {"/", EVHTTP_REQ_GET, false, bfr_admin_page_dashboard},
     {"/livez", EVHTTP_REQ_GET, false, bfr_admin_page_livez},
     {"/readyz", EVHTTP_REQ_GET, false, bfr_admin_page_readyz},
     {"/api/v1/health", EVHTTP_REQ_GET, false, bfr_admin_page_health},
