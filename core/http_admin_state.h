@@ -72,7 +72,7 @@ typedef void bfr_admin_page(struct bfr_http_admin *admin, struct evhttp_request 
 
 // The pages. (http_admin_pages.c)
 bfr_admin_page bfr_admin_page_livez, bfr_admin_page_readyz, bfr_admin_page_health, bfr_admin_page_metrics;
-// The dashboard. (http_admin_dashboard.c)
+// The dashboard. (http_admin_embedded.c)
 bfr_admin_page bfr_admin_page_dashboard;
 // Tenants. (http_admin_tenants.c)
 bfr_admin_page bfr_admin_page_tenants, bfr_admin_page_tenant_count, bfr_admin_page_tenant;

@@ -13,10 +13,15 @@ function roomSentence(health) {
   return ` ${name} has ${bytesText(roomLeft(queue))} left and will be full in about ${aboutText(seconds)}.`;
 }
 
+const CHECK = {
+  s3: "Check from this machine: is the store up, does its name resolve, is the network open, are credentials and bucket right?",
+  fs: "Check on this machine: is the file system mounted, writable, and not full, and does nothing stand in the way?",
+  other: "Check from this machine whether it is up, can be reached, and lets this daemon in.",
+};
+
 const TODO = {
-  outage: (health) => "Batches wait and nothing is lost; the sink is tried again all the time, and delivery goes on by itself." +
-    `${roomSentence(health)} Check from this machine: is the store up, does its name resolve, is the network open, are the ` +
-    "credentials and the bucket right? No restart is needed.",
+  outage: (health, plugin) => "Batches wait and nothing is lost; the sink is tried again all the time, and delivery goes on by itself." +
+    `${roomSentence(health)} ${CHECK[plugin] ?? CHECK.other} No restart is needed.`,
   sinkFailed: (health) => "It takes nothing more until the configuration is reloaded. Correct what the cause names, then reload " +
     `(systemctl reload, SIGHUP, or POST /api/v1/reload). Batches wait meanwhile.${roomSentence(health)}`,
   sinkDegraded: (health) => `Batches wait longer than they should and are tried again by themselves.${roomSentence(health)} ` +
@@ -33,7 +38,7 @@ function todoOf(stage, health) {
   const failed = stage.status === "failed";
   if (stage.kind === "sink") {
     if (failed) return TODO.sinkFailed(health);
-    return (sinkOf(health, stage.name)?.breaker_open ? TODO.outage : TODO.sinkDegraded)(health);
+    return (sinkOf(health, stage.name)?.breaker_open ? TODO.outage : TODO.sinkDegraded)(health, stage.plugin);
   }
   if (stage.kind === "queue") return (failed ? TODO.queueFailed : TODO.queueDegraded)(health);
   return stage.kind === "auth" ? TODO.auth(health) : TODO.service(health);
@@ -66,8 +71,9 @@ function readyAdvice(health) {
 function forecastAdvice(health) {
   const queue = lastQueue(health), seconds = fullIn(queue);
   if (isFull(health) || seconds === undefined || seconds > SOON_S) return [];
+  if (health.sinks.some((sink) => sink.breaker_open)) return []; // said with the outage
   return [{ key: "forecast", state: "degraded", title: `The queue ${nameText(queue.name)} will be full in about ${aboutText(seconds)}`, cause: "",
-    todo: "More comes in than goes out. If a sink is down, see above; if it is too slow, give it more workers or a second one, or " +
+    todo: "More comes in than goes out. If a sink fails, see above; if it is too slow, give it more workers, or " +
       "limit what tenants may send (quotas)." }];
 }
 

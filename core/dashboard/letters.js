@@ -61,7 +61,7 @@ function makeLetter(letter) {
     node.addEventListener("click", act);
     return node;
   };
-  const what = make("div", {}, make("p", { class: "name" }), make("p", {}, make("span", { class: "reason" }), make("span")),
+  const what = make("div", {}, make("p", { class: "name" }), make("p", { class: "why" }, make("span", { class: "reason" }), make("span")),
     make("p", { class: "facts" }), make("p", { class: "facts" }));
   return make("li", { class: "letter" }, what, make("div", { class: "buttons" },
     button("Retry", "quiet", () => retryLetters({ id: letter.id }, nameText(letter.filename))),

@@ -191,7 +191,7 @@ def test_a_full_spool_says_so_and_what_to_do(shown):
 @pytest.mark.long
 def test_pictures_of_every_state(shown, browser, tmp_path):
     receiver, page = shown({"server": {"admin_token": TOKEN}})
-    load = Load(receiver.port, connections=2, tenants=9).start(25)
+    load = Load(receiver.port, connections=1, tenants=9).start(25)
     page.wait_text("verdict-title", "Data is flowing")
     page.wait_turns(20)
     for name in ("..", "x" * 70):
@@ -232,20 +232,31 @@ def test_pictures_of_every_state(shown, browser, tmp_path):
     page.check(network_errors=True)
 
 
-@pytest.mark.load
 @pytest.mark.long
 def test_a_store_that_is_down_for_ten_minutes(make_receiver, browser, tmp_path, s3_store, bucket):
-    """Ready stays true, health has the reason and the forecast, the page has both within 5 s of health."""
-    spool = {"plugin": "disk", "directory": str(tmp_path / "spool"), "max_size_bytes": "4GiB"}
+    """Ready stays true, health has the reason and the forecast, and the page says so within 5 s (measured; five times over
+    to pass)."""
+    spool = {"plugin": "disk", "directory": str(tmp_path / "spool"), "max_size_bytes": "2GiB"}
     receiver = make_receiver({"ack": "disk"}, pipeline=[{"plugin": "auth", "mode": "open"}, {"plugin": "memory"}, spool,
                                                         s3_store.stage(bucket, connect_timeout="1s", stall_timeout="2s")]).start()
-    watch_an_outage(receiver, Dashboard(browser, receiver, tmp_path).open(), s3_store, 600)
-
-
-def watch_an_outage(receiver, page, store, seconds):
-    load = Load(receiver.port, connections=2, tenants=4).start(seconds + 20)
+    page = Dashboard(browser, receiver, tmp_path).open()
+    page.wait_text("verdict-title", "Idle")
+    assert post(receiver) == 200
     page.wait_text("verdict-title", "Data is flowing")
-    store.stop_gateway()
-    began = time.monotonic()
-    page.wait_text("verdict-title", "Held up: s3 cannot be reached", SOON)
-    print(f"shown after {time.monotonic() - began:.1f} s")
+    s3_store.stop_gateway()
+    down, health = time.monotonic(), {}
+    while "Held up: s3 cannot be reached" not in page.text("verdict-title"):
+        assert post(receiver, size=20_000) == 200 and time.monotonic() < down + SOON
+    print(f"shown after {time.monotonic() - down:.1f} s")
+    while time.monotonic() < down + 600:
+        assert post(receiver, size=50_000) == 200, "it is taken all the time"
+        assert receiver.get("/readyz").status == 200
+        health = receiver.health()
+        sink = [stage for stage in health["stages"] if stage["name"] == "s3"][0]
+        assert health["status"] == "degraded" and sink["status"] == "degraded" and sink["reason"] != ""
+    queue = [queue for queue in health["queues"] if queue["name"] == "disk"][0]
+    assert queue["full_in_seconds"] > 0 and "Held up" in page.text("verdict-title") and "will be full" in page.text("advice")
+    s3_store.start_gateway()
+    page.wait_text("advice-empty", "Nothing", 300)
+    receiver.wait_batches("held", 0).check_conservation()
+    page.check()
