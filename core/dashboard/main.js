@@ -5,7 +5,7 @@
 const TURN_MS = 1000;
 const HIDDEN_MS = 15000;
 const LOST_MAX_MS = 8000;
-const STALE_S = 5;
+const STALE_S = 3;
 
 const turns = { timer: 0, running: false, paused: false, failures: 0, answeredAt: undefined, error: "" };
 
