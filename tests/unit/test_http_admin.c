@@ -449,7 +449,7 @@ static void test_head_is_get_without_the_body(void **state)
 
 static void test_unknown_page_is_a_json_404(void **state)
 {
-    static const char *const targets[] = {"/", "/livez/", "/api/v1", "/metrics/x", "//livez", "/%6civez"};
+    static const char *const targets[] = {"/index.html", "/livez/", "/api/v1", "/metrics/x", "//livez", "/%6civez"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         ask(*state, "GET", targets[i]);
         assert_int_equal(reply.status, 404);
