@@ -59,3 +59,12 @@ bool bfr_letter_walk_next(struct letter_walk *walk, struct letter_in_hand *out)
             return true; // else it was said at start
     }
 }
+
+uint64_t bfr_letter_walk_last(struct disk_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    const struct disk_segment *current = queue->current;
+    uint64_t last = current != NULL ? current->file.id << 24 | current->records : queue->next_segment_id << 24;
+    pthread_mutex_unlock(&queue->mutex);
+    return last;
+}

@@ -28,5 +28,7 @@ void bfr_letter_walk_begin(struct letter_walk *walk, struct disk_queue *queue, u
 bool bfr_letter_walk_next(struct letter_walk *walk, struct letter_in_hand *out);
 void bfr_letter_walk_end(struct letter_walk *walk);
 void bfr_letter_put_back(struct disk_queue *queue, struct letter_in_hand *hand);
+// The highest sequence there is: what comes later is not of a walk that began before.
+uint64_t bfr_letter_walk_last(struct disk_queue *queue);
 
 #endif

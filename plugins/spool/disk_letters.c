@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listing and purging dead letters, for people. Any thread but the pumps'; may wait for the disk. `work` is held, so that no
-// letter moves meanwhile; `visit` is called without any lock, `gone` with `work` alone.
+// Listing and purging dead letters, for people. Any thread but the pumps'; may wait for the disk. `work` is held for a
+// page or a group at a time, so that no letter moves meanwhile; `visit` is called without any lock, `gone` with `work` alone.
 #include "disk_letters.h"
 
 #include <stdlib.h>
@@ -9,12 +9,14 @@
 
 #include "disk_commit.h"
 #include "disk_entry.h"
+#include "disk_keeper.h"
 #include "disk_letter_walk.h"
 #include "disk_recent.h"
 #include "disk_room.h"
 #include "filter.h"
 
-#define PAGE_LETTERS 32
+#define PAGE_LETTERS  32
+#define PURGE_AT_ONCE 1024
 
 static bool matches(const struct bfr_filter *filter, const struct letter_note *note)
 {
@@ -197,38 +199,58 @@ static bool purge_entry(struct disk_queue *queue, struct disk_entry *entry)
     return true;
 }
 
-uint64_t bfr_disk_purge(void *self, const struct bfr_filter *filter, bool held, bool dry_run,
-                        void (*gone)(void *arg, const struct bfr_letter *letter), void *arg)
+// True: it is gone.
+static bool purge_letter(struct disk_queue *queue, struct letter_in_hand *hand, const struct disk_told *told)
 {
-    struct disk_queue *queue = self;
-    const struct disk_told told = {gone, arg};
+    bool gone = hand->entry != NULL ? purge_entry(queue, hand->entry) : bfr_disk_letter_drop(queue, &hand->note);
+    if (!gone)
+        return false;
+    bfr_disk_recent_forget(queue, &hand->note.batch);
+    if (told->tell != NULL)
+        told->tell(told->arg, &hand->note.letter);
+    return true;
+}
+
+// A bounded number of letters behind *after, so that the keeper has its turns. False: that was all.
+static bool purge_some(struct disk_queue *queue, const struct bfr_filter *filter, bool dry_run,
+                       const struct disk_told *told, uint64_t *after, uint64_t last, uint64_t *count)
+{
     struct letter_in_hand hand;
     struct letter_walk walk;
-    uint64_t count = 0;
+    size_t looked = 0;
 
     pthread_mutex_lock(&queue->work);
     // The record that a letter was made from must not come back when the letter is gone.
     if (!dry_run)
         (void)bfr_disk_marks_flush(queue);
-    bfr_letter_walk_begin(&walk, queue, 0);
-    while (bfr_letter_walk_next(&walk, &hand)) {
-        bool hit = matches(filter, &hand.note);
-        if (hit && !dry_run)
-            hit = hand.entry != NULL ? purge_entry(queue, hand.entry) : bfr_disk_letter_drop(queue, &hand.note);
-        count += hit ? 1 : 0;
-        if (hit && !dry_run)
-            bfr_disk_recent_forget(queue, &hand.note.batch);
-        if (hit && !dry_run && gone != NULL)
-            gone(arg, &hand.note.letter);
+    bfr_letter_walk_begin(&walk, queue, *after);
+    while (looked < PURGE_AT_ONCE && *after < last && bfr_letter_walk_next(&walk, &hand)) {
+        looked++;
+        if (walk.after <= last && matches(filter, &hand.note) && (dry_run || purge_letter(queue, &hand, told)))
+            *count += 1;
         bfr_letter_put_back(queue, &hand);
+        *after = walk.after;
     }
     bfr_letter_walk_end(&walk);
-    (void)fsync(queue->dir.letters);
+    if (!dry_run) {
+        (void)fsync(queue->dir.letters);
+        bfr_disk_recent_sync(queue);
+    }
+    pthread_mutex_unlock(&queue->work);
+    return looked == PURGE_AT_ONCE;
+}
+
+uint64_t bfr_disk_purge(void *self, const struct bfr_filter *filter, bool held, bool dry_run,
+                        void (*gone)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    struct disk_queue *queue = self;
+    const struct disk_told told = {gone, arg};
+    uint64_t count = 0, after = 0, last = bfr_letter_walk_last(queue);
+
+    while (purge_some(queue, filter, dry_run, &told, &after, last, &count))
+        bfr_disk_keeper_pass(queue);
     if (held)
         count += bfr_disk_purge_held(queue, filter, dry_run, &told);
-    if (count > 0 && !dry_run)
-        bfr_disk_recent_sync(queue);
-    pthread_mutex_unlock(&queue->work);
     if (count > 0 && !dry_run)
         queue->host->ready(queue->host);
     return count;

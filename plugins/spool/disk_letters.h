@@ -39,7 +39,7 @@ const struct bfr_batch *bfr_disk_entry_envelope(struct disk_queue *queue, const 
 // Pin the first unfiled letter with a sequence above `after`, and its segment; NULL: there is none.
 struct disk_entry *bfr_disk_letter_pin(struct disk_queue *queue, uint64_t after);
 void bfr_disk_letter_unpin(struct disk_queue *queue, struct disk_entry *entry);
-// Held batches that match, and are not leased. Returns how many.
+// Held batches that match, and are not leased; takes `work` itself. Returns how many.
 uint64_t bfr_disk_purge_held(struct disk_queue *queue, const struct bfr_filter *filter, bool dry_run,
                              const struct disk_told *told);
 

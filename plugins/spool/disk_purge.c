@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Purging held batches, for erasure: in RAM or not. Any thread but the pumps'; `work` is held, so no segment is loaded, unloaded
-// or removed meanwhile, and the keeper waits. Batches on lease are left alone: their consumer is done with them soon.
+// Purging held batches, for erasure: in RAM or not. Any thread but the pumps'; `work` is held for a
+// group at a time: no segment is loaded, unloaded or removed meanwhile, and the keeper has a turn after each. Batches on lease
+// are left alone: their consumer is done with them soon.
 #include <stdlib.h>
 #include <string.h>
 
 #include "disk_entry.h"
+#include "disk_keeper.h"
 #include "disk_letters.h"
 #include "disk_load.h"
 #include "disk_read.h"
@@ -90,19 +92,20 @@ static void purge_entry(struct purge *purge, struct disk_entry *entry)
         queue->host->batch_release(queue->host, batch);
 }
 
-static void purge_resident(struct purge *purge, struct disk_segment *segment)
+// Up to AT_ONCE of them; false: there are no more.
+static bool purge_resident(struct purge *purge, struct disk_segment *segment, uint64_t *after)
 {
     struct disk_entry *some[AT_ONCE];
-    uint64_t after = 0;
-    size_t count;
-    while ((count = pin_some(purge, segment, after, some)) > 0) {
-        after = some[count - 1]->offset;
-        for (size_t i = 0; i < count; i++)
-            purge_entry(purge, some[i]);
-        pthread_mutex_lock(&purge->queue->mutex);
-        segment->pins--;
-        pthread_mutex_unlock(&purge->queue->mutex);
-    }
+    size_t count = pin_some(purge, segment, *after, some);
+    if (count == 0)
+        return false;
+    *after = some[count - 1]->offset;
+    for (size_t i = 0; i < count; i++)
+        purge_entry(purge, some[i]);
+    pthread_mutex_lock(&purge->queue->mutex);
+    segment->pins--;
+    pthread_mutex_unlock(&purge->queue->mutex);
+    return true;
 }
 
 // --- on the disk alone
@@ -176,8 +179,9 @@ static bool is_absent(struct disk_queue *queue, const struct disk_segment *segme
     return set != NULL && (open & set->served) == 0;
 }
 
-// Read through descriptors of its own: those of a resident segment are the commit thread's.
-static void purge_absent(struct purge *purge, struct disk_segment *segment)
+// Read through descriptors of its own: those of a resident segment are the commit thread's. What stands before `after` was an
+// entry when it was looked at.
+static void purge_absent(struct purge *purge, struct disk_segment *segment, uint64_t after)
 {
     struct disk_segment view = {.counted = true};
     struct found found;
@@ -188,7 +192,7 @@ static void purge_absent(struct purge *purge, struct disk_segment *segment)
         return;
     for (size_t i = 0; i < found.count; i++) {
         const struct found_record *record = &found.records[i];
-        if (is_absent(purge->queue, segment, &found, record) &&
+        if (record->offset > after && is_absent(purge->queue, segment, &found, record) &&
             bfr_filter_may_match(purge->filter, found.tenants[record->tenant]))
             purge_record(purge, segment, &view.file, &found, record);
     }
@@ -196,25 +200,59 @@ static void purge_absent(struct purge *purge, struct disk_segment *segment)
     bfr_found_free(&found);
 }
 
+// How far the walk is: `after` is an offset in the segment.
+struct purge_place {
+    uint64_t segment_id;
+    uint64_t after;
+};
+
+// The first segment that has that id or a higher one; NULL: there is none. *out_absent: some of it may not be in RAM.
+static struct disk_segment *find_segment(struct disk_queue *queue, uint64_t id, bool *out_absent)
+{
+    struct disk_segment *found = NULL;
+    pthread_mutex_lock(&queue->mutex);
+    for (struct list *node = queue->segments.next; node != &queue->segments && found == NULL; node = node->next) {
+        struct disk_segment *segment = LIST_OWNER(node, struct disk_segment, link);
+        if (segment->file.id >= id)
+            found = segment;
+    }
+    *out_absent =
+        found != NULL && found->counted && found->sealed && found->live > 0 && (!found->resident || found->parked > 0);
+    pthread_mutex_unlock(&queue->mutex);
+    return found;
+}
+
+// A group of entries, or what of a segment is on the disk alone. False: that was all. `work` is held.
+static bool purge_step(struct purge *purge, struct purge_place *place)
+{
+    bool absent;
+    struct disk_segment *segment = find_segment(purge->queue, place->segment_id, &absent);
+    if (segment == NULL)
+        return false;
+    if (segment->file.id != place->segment_id)
+        *place = (struct purge_place){.segment_id = segment->file.id};
+    if (purge_resident(purge, segment, &place->after))
+        return true;
+    if (absent)
+        purge_absent(purge, segment, place->after);
+    *place = (struct purge_place){.segment_id = segment->file.id + 1};
+    return true;
+}
+
 uint64_t bfr_disk_purge_held(struct disk_queue *queue, const struct bfr_filter *filter, bool dry_run,
                              const struct disk_told *told)
 {
     struct purge purge = {queue, filter, told, dry_run, 0};
-    pthread_mutex_lock(&queue->mutex);
-    struct list *node = queue->segments.next;
-    pthread_mutex_unlock(&queue->mutex);
-    while (node != &queue->segments) {
-        struct disk_segment *segment = LIST_OWNER(node, struct disk_segment, link);
-        pthread_mutex_lock(&queue->mutex);
-        bool absent =
-            segment->counted && segment->sealed && segment->live > 0 && (!segment->resident || segment->parked > 0);
-        pthread_mutex_unlock(&queue->mutex);
-        purge_resident(&purge, segment);
-        if (absent)
-            purge_absent(&purge, segment);
-        pthread_mutex_lock(&queue->mutex);
-        node = node->next;
-        pthread_mutex_unlock(&queue->mutex);
+    struct purge_place place = {0};
+    for (bool more = true; more;) {
+        uint64_t before = purge.count;
+        pthread_mutex_lock(&queue->work);
+        more = purge_step(&purge, &place);
+        if (purge.count > before && !dry_run)
+            bfr_disk_recent_sync(queue);
+        pthread_mutex_unlock(&queue->work);
+        if (purge.count > before && !dry_run)
+            bfr_disk_keeper_pass(queue);
     }
     return purge.count;
 }

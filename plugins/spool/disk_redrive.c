@@ -228,16 +228,6 @@ static bool redrive_file(struct redrive *redrive, struct letter_note *note)
     return take_one(redrive, note);
 }
 
-// The highest sequence there is. What is taken back gets a higher one, and may be a letter again before this is over.
-static uint64_t last_sequence(struct disk_queue *queue)
-{
-    pthread_mutex_lock(&queue->mutex);
-    const struct disk_segment *current = queue->current;
-    uint64_t last = current != NULL ? current->file.id << 24 | current->records : queue->next_segment_id << 24;
-    pthread_mutex_unlock(&queue->mutex);
-    return last;
-}
-
 // From the letter behind `after` on until a group is full. False: that was all.
 static bool redrive_some(struct redrive *redrive, const struct bfr_filter *filter, bool dry_run, uint64_t *after,
                          uint64_t last, uint64_t *matched)
@@ -279,7 +269,7 @@ uint64_t bfr_disk_redrive(void *self, const struct bfr_filter *filter, bool dry_
     struct disk_queue *queue = self;
     const struct disk_told told = {moved, arg};
     struct redrive redrive = {.queue = queue, .told = &told};
-    uint64_t matched = 0, after = 0, last = last_sequence(queue);
+    uint64_t matched = 0, after = 0, last = bfr_letter_walk_last(queue);
 
     redrive.some = calloc(AT_ONCE, sizeof *redrive.some);
     if (redrive.some == NULL)

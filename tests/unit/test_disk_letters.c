@@ -250,6 +250,42 @@ static void note_recent(void *arg, const struct bfr_recent *recent, bool held, b
     strcat(names, " ");
 }
 
+#define MANY 1000
+
+struct purging {
+    unsigned gone;
+    int segments_at_last;
+};
+
+static void note_last(void *arg, const struct bfr_letter *letter)
+{
+    struct purging *purging = arg;
+    (void)letter;
+    if (++purging->gone == MANY)
+        purging->segments_at_last = count_files("segments", ".seg");
+}
+
+// So ingest goes on in a spool that was full.
+static void test_space_comes_back_while_many_held_batches_are_purged(void **state)
+{
+    struct stage stage = open_stage(NULL);
+    struct purging purging = {0};
+    char name[32];
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "batch%d", i);
+        put_stored(&stage, "acme", name, 4000);
+    }
+    int before = count_files("segments", ".seg");
+    assert_int_equal(stage.table->purge(stage.self, &everything, true, true, note_last, &purging), MANY);
+    assert_int_equal(purging.gone, 0);
+    assert_int_equal(stage.table->purge(stage.self, &everything, true, false, note_last, &purging), MANY);
+    assert_int_equal(purging.gone, MANY);
+    assert_true(purging.segments_at_last < before);
+    assert_int_equal(stats_of(&stage).held_batches, 0);
+    plugin_file_finish(stage.fake);
+}
+
 static bool key_is_free(struct stage *stage)
 {
     const char *key = bfr_fake_key(stage->fake, 0);
@@ -322,6 +358,7 @@ int main(void)
         TEST(test_held_batches_are_purged_for_good),
         TEST(test_space_comes_back_while_many_letters_are_redriven),
         TEST(test_the_keys_of_what_was_purged_are_free_after_a_restart),
+        TEST(test_space_comes_back_while_many_held_batches_are_purged),
         TEST(test_the_key_of_a_letter_past_its_age_is_free_at_once),
         TEST(test_batches_of_a_consumer_that_is_gone_can_be_purged),
     };
