@@ -19,6 +19,7 @@
 #include "bug.h"
 #include "http_activation.h"
 #include "http_admin.h"
+#include "http_budget.h"
 #include "http_server.h"
 #include "log.h"
 #include "pipe_pipeline.h"
@@ -41,6 +42,7 @@ struct app {
     struct bfr_metrics *metrics;
     struct bfr_app_figures figures;
     struct bfr_stage_env env;
+    struct bfr_budget *budget; // memory.budget, of the server and of what stages read back
     struct bfr_assembly assembly;
     struct bfr_in_force *in_force; // owns the configuration
     const struct bfr_config_flags *flags;
@@ -201,6 +203,20 @@ static const struct bfr_settings *settings_of(const struct app *app)
     return settings;
 }
 
+// Bodies that stages have in RAM by themselves, above all what the disk queue reads back for a sink, are in memory.budget:
+// they are not asked to wait, since whoever sends them makes room; senders are.
+static void hold_body(void *arg, uint64_t bytes)
+{
+    const struct app *app = arg;
+    bfr_budget_force(app->budget, bytes);
+}
+
+static void let_go_body(void *arg, uint64_t bytes)
+{
+    const struct app *app = arg;
+    bfr_budget_give(app->budget, bytes);
+}
+
 static uint32_t build(struct app *app, const char *config_path, const struct bfr_config_flags *flags)
 {
     app->status = (struct bfr_status_1){sizeof app->status, status_ledger, status_stages};
@@ -218,7 +234,10 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
                                       .status = &app->status,
                                       .settings = &app->extension,
                                       .activity = &app->activity,
-                                      .samples = &app->samples};
+                                      .samples = &app->samples,
+                                      .hold = hold_body,
+                                      .let_go = let_go_body,
+                                      .memory_arg = app};
 #ifdef BFR_DEBUG
     app->env.abort_on_misuse = true;
 #endif
@@ -231,6 +250,8 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
         status = BFR_EINVAL;
     if (status == BFR_OK) {
         status = put_in_force(app);
+        if (status == BFR_OK && (app->budget = bfr_budget_new(settings_of(app)->memory.budget, 0, NULL, NULL)) == NULL)
+            status = BFR_ENOMEM;
         bfr_diag_log(diag);
     } else {
         bfr_diag_print(diag, stderr);
@@ -302,6 +323,7 @@ static uint32_t open_ports(struct app *app, struct bfr_err *err)
                                         .pipeline = app->pipeline,
                                         .auth = app->auth,
                                         .traffic = app->traffic,
+                                        .budget = app->budget,
                                         .tap = app->tap};
     uint32_t status = bfr_http_admin_new(&admin, &app->admin, err);
     if (status == BFR_OK)
@@ -440,6 +462,7 @@ static void tear_down(struct app *app)
     bfr_mainloop_close(app->mainloop);
     bfr_reloader_free(app->reloader);
     bfr_assembly_clear(&app->assembly);
+    bfr_budget_release(app->budget);
     bfr_traffic_free(app->traffic);
     bfr_in_force_free(app->in_force);
     bfr_flows_free(app->flows);

@@ -43,6 +43,14 @@ struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)
     return budget;
 }
 
+void bfr_budget_attach(struct bfr_budget *budget, void (*wake)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&budget->lock);
+    budget->wake = wake;
+    budget->arg = arg;
+    pthread_mutex_unlock(&budget->lock);
+}
+
 void bfr_budget_largest(struct bfr_budget *budget, uint64_t largest)
 {
     atomic_store(&budget->mark, largest < budget->limit ? budget->limit - largest : 0);

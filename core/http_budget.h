@@ -25,6 +25,8 @@ struct bfr_want {
 // One reference. `largest`: what one body may need in all. `wake` is called when room came back that somebody had waited
 // for. [any]
 struct bfr_budget *bfr_budget_new(uint64_t limit, uint64_t largest, void (*wake)(void *arg), void *arg);
+// For one that was made before its waker. Before anybody takes. [main]
+void bfr_budget_attach(struct bfr_budget *budget, void (*wake)(void *arg), void *arg);
 // What one body may need in all has changed. [any]
 void bfr_budget_largest(struct bfr_budget *budget, uint64_t largest);
 void bfr_budget_retain(struct bfr_budget *budget);

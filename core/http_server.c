@@ -52,14 +52,25 @@ static void nudge_all(void *arg)
         bfr_mailbox_nudge(&server->loops[i].mailbox);
 }
 
+// One reference.
+static struct bfr_budget *take_budget(struct bfr_http_server *server, const struct bfr_http_setup *setup)
+{
+    uint64_t largest = setup->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES;
+    if (setup->budget == NULL)
+        return bfr_budget_new(setup->settings->memory.budget, largest, nudge_all, server);
+    bfr_budget_retain(setup->budget);
+    bfr_budget_largest(setup->budget, largest);
+    bfr_budget_attach(setup->budget, nudge_all, server);
+    return setup->budget;
+}
+
 static bool init_shared(struct bfr_http_server *server, const struct bfr_http_setup *setup)
 {
     struct bfr_http_shared *shared = &server->shared;
     shared->setup = *setup;
     pthread_mutex_init(&shared->lock, NULL);
     bfr_cond_init(&shared->fallen);
-    shared->budget = bfr_budget_new(setup->settings->memory.budget,
-                                    setup->max_payload_bytes + BFR_BODY_COMPRESSOR_BYTES, nudge_all, server);
+    shared->budget = take_budget(server, setup);
     shared->connections_max = bfr_descriptors_for_connections(setup->settings->webhook.max_connections);
     shared->peers = bfr_peers_new(setup->settings->webhook.max_connections_per_address);
     shared->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);

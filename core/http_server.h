@@ -20,6 +20,7 @@ struct bfr_http_setup {
     struct bfr_pipeline *pipeline;
     struct bfr_auth *auth;
     struct bfr_traffic *traffic; // NULL: not kept; outlives the server
+    struct bfr_budget *budget;   // shared with who else has bodies in RAM; NULL: the server's own
     struct bfr_tap *tap;         // duplicates are told there; NULL: to nobody
 };
 

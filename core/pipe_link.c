@@ -11,8 +11,16 @@
 #include "bug.h"
 #include "log.h"
 
-// Bodies in flight per link: a queue that reads them back from disk holds them in memory meanwhile.
+// Bodies in flight per link: a queue that reads them back from disk holds them in memory meanwhile. At most a quarter of the
+// budget that senders share, so that a backlog on its way out leaves them room; one batch is always allowed.
 #define IN_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
+#define IN_FLIGHT_SHARE     4
+
+static uint64_t in_flight_limit(const struct bfr_settings *settings)
+{
+    uint64_t share = settings->memory.budget / IN_FLIGHT_SHARE;
+    return share > 0 && share < IN_FLIGHT_BYTES_MAX ? share : IN_FLIGHT_BYTES_MAX;
+}
 
 // A target that is silent for longer than any sane transfer takes is worth a person's look.
 #define SILENCE_NS (60 * BFR_NS_PER_S)
@@ -131,7 +139,7 @@ static uint32_t link_lease(struct bfr_link *link, uint32_t max_batches, uint32_t
         .consumer = link->set.consumer,
         .max_batches = max_batches,
         .flags = flags,
-        .max_bytes = IN_FLIGHT_BYTES_MAX - link->in_flight_bytes,
+        .max_bytes = link->in_flight_bytes_max - link->in_flight_bytes,
     };
     *out_due = UINT64_MAX;
     uint32_t count = link->queue->lease(link->queue_self, &request, out, out_due);
@@ -246,7 +254,7 @@ static void link_offer(struct bfr_link *link, struct bfr_lease **leases, uint32_
 static uint32_t link_room(const struct bfr_link *link)
 {
     size_t in_flight = atomic_load(&link->in_flight);
-    if (in_flight >= link->credit.window || link->in_flight_bytes >= IN_FLIGHT_BYTES_MAX)
+    if (in_flight >= link->credit.window || link->in_flight_bytes >= link->in_flight_bytes_max)
         return 0;
     size_t room = link->credit.window - in_flight;
     return room < BFR_LINK_GROUP ? (uint32_t)room : BFR_LINK_GROUP;
@@ -277,7 +285,7 @@ static uint64_t feed_probe(struct bfr_link *link, uint64_t now)
         return UINT64_MAX;
     if (now < link->probe_at_ns)
         return link->probe_at_ns;
-    if (link->in_flight_bytes >= IN_FLIGHT_BYTES_MAX)
+    if (link->in_flight_bytes >= link->in_flight_bytes_max)
         return UINT64_MAX;
     if (link_lease(link, 1, BFR_LEASE_PROBE, now, &lease, &due) == 0)
         return due;
@@ -405,6 +413,7 @@ struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup)
     struct bfr_link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return NULL;
+    link->in_flight_bytes_max = in_flight_limit(setup->settings);
     const struct bfr_tune tune = tune_of(setup->settings);
     pthread_mutex_init(&link->lock, NULL);
     link->set = *setup;

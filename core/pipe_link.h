@@ -14,7 +14,7 @@ struct bfr_link;
 
 struct bfr_link_setup {
     const struct bfr_clock *clock;
-    const struct bfr_settings *settings; // retry, as it is at first; read by bfr_link_new alone
+    const struct bfr_settings *settings; // retry, as it is at first, and memory; read by bfr_link_new alone
     struct bfr_stage *source;            // a queue
     uint32_t consumer;                   // which one of it
     struct bfr_stage *target;            // a queue or a sink

@@ -41,6 +41,7 @@ struct bfr_link {
     struct bfr_breaker breaker;
     struct bfr_hash_seed seed;
     uint64_t in_flight_bytes;
+    uint64_t in_flight_bytes_max;
     uint64_t newest_token;
     uint64_t probe_at_ns;
     uint64_t blocked_until_ns;

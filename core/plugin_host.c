@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "batch.h"
@@ -135,6 +136,39 @@ static const char *batch_fault(const struct bfr_batch *source)
     return NULL;
 }
 
+// A body that is counted (bfr_stage_env.hold) for as long as its batch lives.
+struct counted_body {
+    const struct bfr_stage_env *env;
+    uint64_t bytes;
+    void (*free_body)(void *arg);
+    void *arg;
+};
+
+static void free_counted(void *arg)
+{
+    struct counted_body *body = arg;
+    if (body->free_body != NULL)
+        body->free_body(body->arg);
+    body->env->let_go(body->env->memory_arg, body->bytes);
+    free(body);
+}
+
+static const struct bfr_batch *make_counted(const struct bfr_stage_env *env, const struct bfr_batch *source,
+                                            void (*free_body)(void *arg), void *arg)
+{
+    struct counted_body *body = malloc(sizeof *body);
+    if (body == NULL)
+        return NULL;
+    *body = (struct counted_body){env, source->body_bytes, free_body, arg};
+    env->hold(env->memory_arg, body->bytes);
+    const struct bfr_batch *batch = bfr_batch_new(source, free_counted, body);
+    if (batch == NULL) {
+        env->let_go(env->memory_arg, body->bytes);
+        free(body);
+    }
+    return batch;
+}
+
 static const struct bfr_batch *host_batch_make(const struct bfr_host *host, const struct bfr_batch *source,
                                                void (*free_body)(void *arg), void *arg)
 {
@@ -146,7 +180,9 @@ static const struct bfr_batch *host_batch_make(const struct bfr_host *host, cons
     // The plugin's struct may be older, hence shorter, than ours.
     struct bfr_batch full = {.size = 0};
     memcpy(&full, source, source->size < sizeof full ? source->size : sizeof full);
-    return bfr_batch_new(&full, free_body, arg);
+    const struct bfr_stage_env *env = bfr_host_stage(host)->env;
+    bool counted = env->hold != NULL && full.span_count > 0;
+    return counted ? make_counted(env, &full, free_body, arg) : bfr_batch_new(&full, free_body, arg);
 }
 
 static bool metric_name_valid(const char *name)

@@ -26,7 +26,11 @@ struct bfr_stage_env {
     const struct bfr_settings_1 *settings; // the "settings/1" extension; may be NULL
     const struct bfr_activity_1 *activity; // the "activity/1" extension; may be NULL
     const struct bfr_metrics_1 *samples;   // the "metrics/1" extension; may be NULL
-    bool abort_on_misuse;                  // debug builds and tests of misuse
+    // A body that a stage has in RAM by itself (batch_make), until its last holder lets go; both or neither. [any]
+    void (*hold)(void *arg, uint64_t bytes);
+    void (*let_go)(void *arg, uint64_t bytes);
+    void *memory_arg;
+    bool abort_on_misuse; // debug builds and tests of misuse
 };
 
 // Who gets what the plugin reports. Set before start by the part that uses the stage; a NULL hook makes the call a

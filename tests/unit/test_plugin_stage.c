@@ -750,6 +750,54 @@ static void set_true(void *arg)
     *(bool *)arg = true;
 }
 
+static void hold_bytes(void *arg, uint64_t bytes)
+{
+    *(uint64_t *)arg += bytes;
+}
+
+static void let_go_bytes(void *arg, uint64_t bytes)
+{
+    *(uint64_t *)arg -= bytes;
+}
+
+static void test_a_body_that_a_stage_made_is_counted_until_its_last_holder_lets_go(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bool freed = false;
+    uint64_t held = 0;
+    const struct bfr_span span = {(const uint8_t *)"body", 4};
+    struct bfr_batch source = {.size = sizeof source,
+                               .account = "",
+                               .tenant = "t",
+                               .dataset = "d",
+                               .filename = "f",
+                               .batch_id = "b",
+                               .data_hint = "h",
+                               .content_type = "",
+                               .body_bytes = 4,
+                               .span_count = 1,
+                               .spans = &span};
+    set_up(&bench, "bodies");
+    bench.env.hold = hold_bytes;
+    bench.env.let_go = let_go_bytes;
+    bench.env.memory_arg = &held;
+    const struct bfr_batch *batch = bench.host->batch_make(bench.host, &source, set_true, &freed);
+    assert_non_null(batch);
+    assert_int_equal(held, 4);
+    bench.host->batch_retain(bench.host, batch);
+    bench.host->batch_release(bench.host, batch);
+    assert_int_equal(held, 4);
+    bench.host->batch_release(bench.host, batch);
+    assert_true(freed);
+    assert_int_equal(held, 0);
+    source.span_count = 0; // an envelope alone
+    batch = bench.host->batch_make(bench.host, &source, NULL, NULL);
+    assert_int_equal(held, 0);
+    bench.host->batch_release(bench.host, batch);
+    tear_down(&bench);
+}
+
 static void test_batches_are_made_and_counted(void **state)
 {
     (void)state;
@@ -880,6 +928,7 @@ int main(void)
         cmocka_unit_test(test_metrics_carry_the_products_prefix),
         cmocka_unit_test(test_metric_after_create_or_with_a_bad_name_is_misuse),
         cmocka_unit_test(test_batches_are_made_and_counted),
+        cmocka_unit_test(test_a_body_that_a_stage_made_is_counted_until_its_last_holder_lets_go),
         cmocka_unit_test(test_null_arguments_are_misuse),
         cmocka_unit_test(test_log_lines_carry_the_stage),
         cmocka_unit_test(test_extensions_are_found_by_name),
