@@ -8,8 +8,8 @@
 
 #include "metrics_registry.h"
 
-#define NAME_SIZE  256 // of a histogram's part; names are shorter
-#define LABELS_MAX 16  // of a histogram
+#define NAME_SIZE  256          // of a histogram's part; names are shorter
+#define LABELS_MAX ((size_t)16) // of a histogram
 
 void bfr_metrics_write_family(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help)
 {
