@@ -155,11 +155,9 @@ static bool bad_gzip_head(const uint8_t *lead, size_t size)
     return (size > 2 && lead[2] != 8) || (size > 3 && (lead[3] & 0xe0) != 0);
 }
 
-// What came so far lies in `kept`, undigested. Find out what it is and catch up.
-static enum bfr_refusal decide(struct bfr_body *body)
+// Find out from its first bytes what it is.
+static enum bfr_refusal decide_by(struct bfr_body *body, const uint8_t *lead, size_t size)
 {
-    uint8_t lead[4];
-    size_t size = (size_t)evbuffer_copyout(body->kept.bytes, lead, sizeof lead);
     bool gzip = size >= 2 && lead[0] == 0x1f && lead[1] == 0x8b;
     enum bfr_refusal refusal = BFR_REFUSE_NONE;
     if (gzip && bad_gzip_head(lead, size))
@@ -167,9 +165,22 @@ static enum bfr_refusal decide(struct bfr_body *body)
     if (refusal != BFR_REFUSE_NONE)
         return refusal;
     body->kind = gzip ? BFR_BODY_GZIP : BFR_BODY_PLAIN;
+    return (gzip ? start_checking(body) : start_deflating(body)) ? BFR_REFUSE_NONE : BFR_REFUSE_MEMORY;
+}
+
+#define LEAD_BYTES 4u
+
+// What came so far lies in `kept`, undigested: catch up.
+static enum bfr_refusal decide(struct bfr_body *body)
+{
+    uint8_t lead[LEAD_BYTES];
+    size_t size = (size_t)evbuffer_copyout(body->kept.bytes, lead, sizeof lead);
+    enum bfr_refusal refusal = decide_by(body, lead, size);
+    if (refusal != BFR_REFUSE_NONE)
+        return refusal;
 
     struct evbuffer *waiting = body->kept.bytes;
-    if (!bfr_kept_begin(&body->kept, body->blocks) || !(gzip ? start_checking(body) : start_deflating(body)))
+    if (!bfr_kept_begin(&body->kept, body->blocks))
         refusal = BFR_REFUSE_MEMORY;
     else
         refusal = take_bytes(body, waiting, evbuffer_get_length(waiting));
@@ -197,11 +208,18 @@ uint64_t bfr_body_overhead(const struct bfr_body *body)
 enum bfr_refusal bfr_body_move(struct bfr_body *body, struct evbuffer *from, size_t size)
 {
     body->source_bytes += size;
+    if (body->kind == BFR_BODY_UNDECIDED && body->source_bytes == size && size >= LEAD_BYTES) {
+        uint8_t lead[LEAD_BYTES]; // nearly always: nothing has to be kept until it is known
+        evbuffer_copyout(from, lead, sizeof lead);
+        enum bfr_refusal refusal = decide_by(body, lead, sizeof lead);
+        if (refusal != BFR_REFUSE_NONE)
+            return refusal;
+    }
     if (body->kind != BFR_BODY_UNDECIDED)
         return take_bytes(body, from, size);
     if (evbuffer_remove_buffer(from, body->kept.bytes, size) != (int)size)
         return BFR_REFUSE_MEMORY;
-    return body->source_bytes >= 4 ? decide(body) : BFR_REFUSE_NONE;
+    return body->source_bytes >= LEAD_BYTES ? decide(body) : BFR_REFUSE_NONE;
 }
 
 int bfr_body_room(struct bfr_body *body, size_t size, struct evbuffer_iovec vectors[BFR_KEPT_VECTORS])

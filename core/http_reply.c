@@ -16,7 +16,19 @@
 
 // ---- text ----
 
+#define DIGITS_MAX 20
+
 // Not printf: it would be the most expensive part of a small request.
+static const char *write_digits(uint64_t value, char room[DIGITS_MAX], size_t *out_size)
+{
+    size_t at = DIGITS_MAX;
+    do
+        room[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    *out_size = DIGITS_MAX - at;
+    return room + at;
+}
+
 static void add_bytes(struct bfr_reply *reply, const char *text, size_t size)
 {
     bfr_must(size <= sizeof reply->body - reply->size);
@@ -29,49 +41,42 @@ static void add(struct bfr_reply *reply, const char *text)
     add_bytes(reply, text, strlen(text));
 }
 
+// Of a text that is known when this is compiled.
+#define ADD(reply, literal) add_bytes(reply, literal, sizeof(literal) - 1)
+
 static void add_decimal(struct bfr_reply *reply, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    add_bytes(reply, digits + at, sizeof digits - at);
+    char room[DIGITS_MAX];
+    size_t size;
+    const char *digits = write_digits(value, room, &size);
+    add_bytes(reply, digits, size);
+}
+
+static const char *escape(char c)
+{
+    return c == '\t' ? "\\t" : c == '"' ? "\\\"" : "\\\\";
 }
 
 // A JSON string: quotes, backslashes and tabs escaped; the gate lets no other control pass, and the rest is UTF-8 already.
 static void add_string(struct bfr_reply *reply, const char *text)
 {
-    add(reply, "\"");
-    while (*text != '\0') {
-        size_t plain = strcspn(text, "\"\\\t");
+    size_t size = strlen(text);
+    ADD(reply, "\"");
+    for (size_t plain; (plain = strcspn(text, "\"\\\t")) < size; size -= plain + 1) {
         add_bytes(reply, text, plain);
-        text += plain;
-        if (*text == '\0')
-            break;
-        add(reply, *text == '\t' ? "\\t" : *text == '"' ? "\\\"" : "\\\\");
-        text++;
+        add(reply, escape(text[plain]));
+        text += plain + 1;
     }
-    add(reply, "\"");
+    add_bytes(reply, text, size);
+    ADD(reply, "\"");
 }
 
-static void add_name(struct bfr_reply *reply, const char *name)
+// An id or a file name: what was accepted as one holds nothing that JSON escapes.
+static void add_plain(struct bfr_reply *reply, const char *text)
 {
-    add(reply, ",\"");
-    add(reply, name);
-    add(reply, "\":");
-}
-
-static void add_member(struct bfr_reply *reply, const char *name, const char *text)
-{
-    add_name(reply, name);
-    add_string(reply, text);
-}
-
-static void add_number(struct bfr_reply *reply, const char *name, uint64_t value)
-{
-    add_name(reply, name);
-    add_decimal(reply, value);
+    ADD(reply, "\"");
+    add(reply, text);
+    ADD(reply, "\"");
 }
 
 // ---- success ----
@@ -88,36 +93,61 @@ static const char *success_text(enum bfr_request_success success)
     }
 }
 
+// Batches come with times of the same second, or nearly, and formatting one takes longer than all the rest of a reply. Each
+// loop has its own.
+static const char *format_time(int64_t unix_ns)
+{
+    static _Thread_local char text[32];
+    static _Thread_local int64_t made = INT64_MIN;
+    int64_t second = unix_ns / (int64_t)BFR_NS_PER_S;
+    if (second != made) {
+        bfr_time_format(unix_ns, text);
+        made = second;
+    }
+    return text;
+}
+
 static void build_success(const struct bfr_http_request *request, struct bfr_reply *out)
 {
     const struct bfr_meta *meta = &request->meta;
     uint64_t now = bfr_shared_now(request->shared);
-    char created[32];
-    bfr_time_format(meta->created_ns, created);
 
     out->content_type = "application/json";
-    add(out, "{\"status\":\"success\"");
-    add_member(out, "tenant_id", request->target.tenant);
-    add_member(out, "dataset_id", request->target.dataset);
-    add_number(out, "bytes_received", meta->original_bytes);
-    add_number(out, "bytes_processed", request->body.stored_bytes);
-    add(out, ",\"storage_mode\":\"queue\"");
-    add_member(out, "queue_file", request->filename);
-    add_member(out, "file_id", request->filename);
-    add_number(out, "lines_original", meta->line_count);
-    add_number(out, "lines_processed", meta->line_count);
-    add_number(out, "processing_time_ms", (now - request->begun_ns) / BFR_NS_PER_MS);
-    add_member(out, "format_detected", meta->data_hint);
-    add_member(out, "content_type", meta->content_type);
-    add_member(out, "batch_id", meta->batch_id);
-    add_member(out, "created_at", created);
-    add_member(out, "message", success_text(request->success));
-    add_member(out, "filename_source", request->name_made ? "generated" : "proxy");
+    ADD(out, "{\"status\":\"success\",\"tenant_id\":");
+    add_plain(out, request->target.tenant);
+    ADD(out, ",\"dataset_id\":");
+    add_plain(out, request->target.dataset);
+    ADD(out, ",\"bytes_received\":");
+    add_decimal(out, meta->original_bytes);
+    ADD(out, ",\"bytes_processed\":");
+    add_decimal(out, request->body.stored_bytes);
+    ADD(out, ",\"storage_mode\":\"queue\",\"queue_file\":");
+    add_string(out, request->filename);
+    ADD(out, ",\"file_id\":");
+    add_string(out, request->filename);
+    ADD(out, ",\"lines_original\":");
+    add_decimal(out, meta->line_count);
+    ADD(out, ",\"lines_processed\":");
+    add_decimal(out, meta->line_count);
+    ADD(out, ",\"processing_time_ms\":");
+    add_decimal(out, (now - request->begun_ns) / BFR_NS_PER_MS);
+    ADD(out, ",\"format_detected\":");
+    add_string(out, meta->data_hint);
+    ADD(out, ",\"content_type\":");
+    add_string(out, meta->content_type);
+    ADD(out, ",\"batch_id\":");
+    add_string(out, meta->batch_id);
+    ADD(out, ",\"created_at\":");
+    add_plain(out, format_time(meta->created_ns));
+    ADD(out, ",\"message\":");
+    add_plain(out, success_text(request->success));
+    ADD(out, ",\"filename_source\":");
+    add_plain(out, request->name_made ? "generated" : "proxy");
     if (request->success == BFR_SUCCESS_DUPLICATE)
-        add(out, ",\"duplicate\":true");
+        ADD(out, ",\"duplicate\":true");
     if (request->success == BFR_SUCCESS_TEST)
-        add(out, ",\"test\":true");
-    add(out, "}\n");
+        ADD(out, ",\"test\":true");
+    ADD(out, "}\n");
 }
 
 // ---- refusal ----
@@ -140,12 +170,15 @@ static void build_refusal(const struct bfr_http_request *request, struct bfr_rep
         return;
     }
     out->content_type = "application/problem+json";
-    add(out, "{\"type\":\"about:blank\"");
-    add_member(out, "title", bfr_status_phrase(info->status));
-    add_number(out, "status", info->status);
-    add_member(out, "detail", info->text);
-    add_member(out, "reason", info->label);
-    add(out, "}\n");
+    ADD(out, "{\"type\":\"about:blank\",\"title\":");
+    add_string(out, bfr_status_phrase(info->status));
+    ADD(out, ",\"status\":");
+    add_decimal(out, info->status);
+    ADD(out, ",\"detail\":");
+    add_string(out, info->text);
+    ADD(out, ",\"reason\":");
+    add_string(out, info->label);
+    ADD(out, "}\n");
 }
 
 void bfr_reply_build(const struct bfr_http_request *request, struct bfr_reply *out)
@@ -179,12 +212,26 @@ static void put(struct head *head, const char *text, size_t size)
     head->size += size;
 }
 
+#define PUT(head, literal) put(head, literal, sizeof(literal) - 1)
+
+static void put_text(struct head *head, const char *text)
+{
+    put(head, text, strlen(text));
+}
+
+static void put_number(struct head *head, uint64_t value)
+{
+    char room[DIGITS_MAX];
+    size_t size;
+    const char *digits = write_digits(value, room, &size);
+    put(head, digits, size);
+}
+
+// Behind the line before it.
 static void put_field(struct head *head, const char *name, const char *value)
 {
-    put(head, name, strlen(name));
-    put(head, ": ", 2);
-    put(head, value, strlen(value));
-    put(head, "\r\n", 2);
+    put_text(head, name);
+    put_text(head, value);
 }
 
 // Formatting the date takes longer than all the rest of a head: once a second is enough. Each loop has its own.
@@ -202,27 +249,27 @@ static const char *date_now(void)
 
 static void put_head(struct head *head, const struct bfr_reply *reply, bool close)
 {
-    const struct bfr_number status = bfr_num(reply->status);
-    const char *phrase = bfr_status_phrase(reply->status);
-    put(head, "HTTP/1.1 ", 9);
-    put(head, status.text, strlen(status.text));
-    put(head, " ", 1);
-    put(head, phrase, strlen(phrase));
-    put(head, "\r\n", 2);
-    put_field(head, "Content-Type", reply->content_type);
-    put_field(head, "Content-Length", bfr_num((int64_t)reply->size).text);
+    PUT(head, "HTTP/1.1 ");
+    put_number(head, reply->status);
+    PUT(head, " ");
+    put_text(head, bfr_status_phrase(reply->status));
+    put_field(head, "\r\nContent-Type: ", reply->content_type);
+    PUT(head, "\r\nContent-Length: ");
+    put_number(head, reply->size);
     if (reply->nosniff)
-        put_field(head, "X-Content-Type-Options", "nosniff");
-    if (reply->retry_after_s > 0)
-        put_field(head, "Retry-After", bfr_num(reply->retry_after_s).text);
+        PUT(head, "\r\nX-Content-Type-Options: nosniff");
+    if (reply->retry_after_s > 0) {
+        PUT(head, "\r\nRetry-After: ");
+        put_number(head, reply->retry_after_s);
+    }
     if (reply->challenge)
-        put_field(head, "WWW-Authenticate", "Bearer");
+        PUT(head, "\r\nWWW-Authenticate: Bearer");
     if (reply->allow != NULL)
-        put_field(head, "Allow", reply->allow);
-    put_field(head, "Date", date_now());
+        put_field(head, "\r\nAllow: ", reply->allow);
+    put_field(head, "\r\nDate: ", date_now());
     if (close)
-        put_field(head, "Connection", "close");
-    put(head, "\r\n", 2);
+        PUT(head, "\r\nConnection: close");
+    PUT(head, "\r\n\r\n");
 }
 
 bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out, bool close)
