@@ -4,22 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include <bfr/plugin.h>
 #include <bfr/text.h>
 
 #include "control.h"
 #include "decide.h"
+#include "hasher.h"
 #include "live.h"
 #include "roster_show.h"
 #include "tenants_file.h"
 
 struct auth {
     const struct bfr_host *host;
-    bool open;               // mode: open; nothing below is used
-    bool require_token;      // for the life of the stage
-    EVP_MD *sha256;          // fetched once: fetching takes longer than hashing
+    bool open;          // mode: open; nothing below is used
+    bool require_token; // for the life of the stage
+    struct hasher hasher;
     struct control *control; // mode: control; else NULL
     struct live live;        // mode: tokens; of rosters
 };
@@ -51,7 +50,7 @@ static void destroy(void *self)
 
     bfr_control_free(auth->control);
     bfr_live_free(&auth->live);
-    EVP_MD_free(auth->sha256);
+    bfr_hasher_fini(&auth->hasher);
     free(auth);
 }
 
@@ -59,11 +58,10 @@ static uint32_t build(struct auth *auth, const char *mode, struct bfr_err *err)
 {
     struct roster *roster = NULL;
 
-    auth->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (auth->sha256 == NULL)
+    if (!bfr_hasher_init(&auth->hasher))
         return bfr_err_set(err, BFR_EFAIL, "OpenSSL offers no SHA-256; check the providers in openssl.cnf");
     if (strcmp(mode, "control") == 0) {
-        auth->control = bfr_control_new(auth->host, auth->sha256, auth->require_token, err);
+        auth->control = bfr_control_new(auth->host, &auth->hasher, auth->require_token, err);
         return auth->control == NULL ? BFR_EINVAL : BFR_OK;
     }
     uint32_t status = read_roster(auth, &roster, err);
@@ -155,7 +153,7 @@ static uint32_t authorize(void *self, const struct bfr_request *request, uint64_
     if (auth->control != NULL)
         return bfr_control_authorize(auth->control, request, ticket, out);
     const struct roster *roster = (const struct roster *)bfr_live_enter(&auth->live);
-    uint32_t decision = bfr_decide(roster, auth->require_token, auth->sha256, request, out);
+    uint32_t decision = bfr_decide(roster, auth->require_token, &auth->hasher, request, out);
     bfr_live_leave(&auth->live);
     return decision;
 }

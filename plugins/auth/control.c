@@ -99,7 +99,7 @@ static uint32_t build(struct control *control, struct bfr_err *err)
     return control->http == NULL ? BFR_ENOMEM : BFR_OK;
 }
 
-struct control *bfr_control_new(const struct bfr_host *host, const EVP_MD *sha256, bool require_token,
+struct control *bfr_control_new(const struct bfr_host *host, const struct hasher *hasher, bool require_token,
                                 struct bfr_err *err)
 {
     struct control *control = calloc(1, sizeof *control);
@@ -109,7 +109,7 @@ struct control *bfr_control_new(const struct bfr_host *host, const EVP_MD *sha25
         return NULL;
     }
     control->host = host;
-    control->sha256 = sha256;
+    control->hasher = hasher;
     control->require_token = require_token;
     control->cache_file = host->config_string(host, "cache_file");
     control->timeout_ms = (uint32_t)host->config_integer(host, "timeout");
@@ -214,7 +214,7 @@ uint32_t bfr_control_authorize(struct control *control, const struct bfr_request
         return unsure(out, "no control_url is configured");
     struct judge_question question = question_of(control, request, &token);
     if (token.size > 0) {
-        if (EVP_Digest(token.data, token.size, key, NULL, control->sha256, NULL) != 1)
+        if (!bfr_hasher_hash(control->hasher, token, key))
             return unsure(out, "the token cannot be hashed: out of memory");
         question.key = key;
     }

@@ -7,13 +7,12 @@
 
 #include <pthread.h>
 
-#include <openssl/evp.h>
-
 #include <bfr/http.h>
 #include <bfr/plugin.h>
 #include <bfr/text.h>
 
 #include "directory.h"
+#include "hasher.h"
 #include "live.h"
 
 struct lookups;
@@ -26,7 +25,7 @@ struct control_metrics {
 // Made in create; but for `live` and `answered` it does not change from start to stop.
 struct control {
     const struct bfr_host *host;
-    const EVP_MD *sha256; // the stage's
+    const struct hasher *hasher; // the stage's
     bool require_token;
     char *url;              // without a slash at the end; "" when not configured
     char *account;          // "" : all accounts that the key may see
@@ -44,8 +43,8 @@ struct control {
     struct control_metrics metrics;
 };
 
-// `sha256` is borrowed. NULL with err->text. [main, create]
-struct control *bfr_control_new(const struct bfr_host *host, const EVP_MD *sha256, bool require_token,
+// `hasher` is borrowed. NULL with err->text. [main, create]
+struct control *bfr_control_new(const struct bfr_host *host, const struct hasher *hasher, bool require_token,
                                 struct bfr_err *err);
 void bfr_control_free(struct control *control);
 uint32_t bfr_control_start(struct control *control, struct bfr_err *err);

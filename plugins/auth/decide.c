@@ -44,12 +44,12 @@ static uint32_t decide_dataset(const struct roster *roster, const struct roster_
     return bfr_decide_allow(out, tenant->account);
 }
 
-static uint32_t decide_by_token(const struct roster *roster, const EVP_MD *sha256, struct bfr_span token,
+static uint32_t decide_by_token(const struct roster *roster, const struct hasher *hasher, struct bfr_span token,
                                 const struct bfr_request *request, struct bfr_verdict *out)
 {
     uint8_t hash[ROSTER_HASH_SIZE];
 
-    if (EVP_Digest(token.data, token.size, hash, NULL, sha256, NULL) != 1)
+    if (!bfr_hasher_hash(hasher, token, hash))
         return unknown(out);
     const struct roster_tenant *tenant = bfr_roster_find(roster, request->tenant);
     bool own = bfr_roster_owns_token(roster, tenant, hash);
@@ -65,7 +65,7 @@ static uint32_t decide_by_token(const struct roster *roster, const EVP_MD *sha25
     return decide_dataset(roster, tenant, request, out);
 }
 
-uint32_t bfr_decide(const struct roster *roster, bool require_token, const EVP_MD *sha256,
+uint32_t bfr_decide(const struct roster *roster, bool require_token, const struct hasher *hasher,
                     const struct bfr_request *request, struct bfr_verdict *out)
 {
     struct bfr_span token = {NULL, 0};
@@ -79,5 +79,5 @@ uint32_t bfr_decide(const struct roster *roster, bool require_token, const EVP_M
     enum bearer_fault fault = bfr_bearer_parse(request->authorization, &token);
     if (fault != BEARER_OK)
         return deny(out, BFR_DENY_TOKEN, bfr_bearer_fault_text(fault));
-    return decide_by_token(roster, sha256, token, request, out);
+    return decide_by_token(roster, hasher, token, request, out);
 }

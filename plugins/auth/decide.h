@@ -7,11 +7,12 @@
 
 #include <bfr/auth.h>
 
+#include "hasher.h"
 #include "roster.h"
 
 // With `require_token` the token decides first and an unknown tenant looks like a wrong token. Without it the field is
-// ignored and only tenant and dataset must be known. `sha256` is the fetched digest. Returns out->decision.
-uint32_t bfr_decide(const struct roster *roster, bool require_token, const EVP_MD *sha256,
+// ignored and only tenant and dataset must be known. Returns out->decision.
+uint32_t bfr_decide(const struct roster *roster, bool require_token, const struct hasher *hasher,
                     const struct bfr_request *request, struct bfr_verdict *out);
 
 // Allow without asking anything more.

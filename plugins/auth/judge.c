@@ -57,9 +57,10 @@ static struct fact_subject subject_of(const struct bench *bench, enum fact_kind 
 
 static struct fact *find(const struct bench *bench, enum fact_kind kind)
 {
+    if (bench->facts == NULL)
+        return NULL;
     struct fact_subject subject = subject_of(bench, kind);
-
-    return bench->facts == NULL ? NULL : bfr_facts_find(bench->facts, &subject);
+    return bfr_facts_find(bench->facts, &subject);
 }
 
 static enum judge_need ask(const struct bench *bench, enum fact_kind kind)
