@@ -6,7 +6,8 @@
 #define STAGE    "pipeline:\n  - plugin: fake\n    place: p\n"
 #define SMALLEST "a smallest one is  pipeline: [{plugin: memory}, {plugin: fs, directory: /srv/batches}]\n"
 #define STAGE_KEYS                                                                                                     \
-    "known here: place mode ssl workers offset share room interval_ms directory hosts tags api_key token plugin name\n"
+    "known here: place mode ssl workers offset share room interval_ms directory hosts tags api_key token plugin "      \
+    "name\n"
 
 static const struct config_case cases[] = {
     {"an empty pipeline", "pipeline: []\n", "1:11: error: the pipeline is empty; " SMALLEST},
