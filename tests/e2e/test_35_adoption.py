@@ -301,6 +301,7 @@ def test_a_file_whose_batch_was_posted_before_its_turn_is_a_double(lives, old, t
                            for line in receiver.log_lines()), "a file that has to wait")
     assert old.left() == [f"acme/web/queue/{name}"]
     shim.heal()
+    wait_until(lambda: receiver.logged("api listening"), "open ports")
     port = int(receiver.logged("webhook listening")[0]["port"])
     wait_until(lambda: Sender(port).post("acme", "web", whole(name), name).status == 200, "it is posted, or adopted and known")
     wait_until(lambda: old.left() == [] and receiver.logged(ADOPTED), "the end of adoption")
