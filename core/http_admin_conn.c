@@ -86,10 +86,13 @@ static bool has_shaken_hands(const SSL *ssl)
     return SSL_get_peer_finished(ssl, &first, sizeof first) > 0;
 }
 
+// evhttp closes the socket next. It still reads it then when it ends a connection behind a reply, and would tell epoll only
+// after the close, perhaps when another thread has been given the descriptor's number.
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
     struct conn *conn = arg;
-    SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
     if (ssl != NULL && !has_shaken_hands(ssl))
         bfr_series_add(conn->conns->failed, 1);
     if (ssl != NULL && SSL_is_init_finished(ssl)) {
@@ -97,6 +100,7 @@ static void on_close(struct evhttp_connection *connection, void *arg)
         (void)SSL_shutdown(ssl);
         ERR_clear_error();
     }
+    (void)bufferevent_disable(bev, EV_READ | EV_WRITE);
     forget(conn);
 }
 

@@ -28,9 +28,9 @@ static void free_body(const void *body, size_t size, void *arg)
 static bool has_unread_body(struct evhttp_request *request)
 {
     struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *length = evhttp_find_header(headers, "Content-Length");
     return evbuffer_get_length(evhttp_request_get_input_buffer(request)) == 0 &&
-           (evhttp_find_header(headers, "Content-Length") != NULL ||
-            evhttp_find_header(headers, "Transfer-Encoding") != NULL);
+           ((length != NULL && strcmp(length, "0") != 0) || evhttp_find_header(headers, "Transfer-Encoding") != NULL);
 }
 
 static void add_common_headers(struct evhttp_request *request, const char *content_type)

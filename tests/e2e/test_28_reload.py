@@ -38,7 +38,7 @@ def test_limits_quotas_and_the_level_of_the_log_change_live_and_the_rest_is_name
         "quotas": {"tenants": {"slow": {"requests_per_second": 1}}},
         "pipeline": [{"plugin": "memory", "max_bytes": "1MiB"}, {"plugin": "fs", "directory": str(receiver.sink)}],
     })
-    reply = api.post("/api/v1/reload", {})
+    reply = api.post("/api/v1/reload")
     assert reply["generation"] == 2
     assert set(reply["restart_needed"]) == {"webhook.port", "webhook.threads", "pipeline", "stage 'memory': max_bytes"}
     named = receiver.logged("changed keys that need a restart; the daemon goes on with what it has")
@@ -51,7 +51,7 @@ def test_limits_quotas_and_the_level_of_the_log_change_live_and_the_rest_is_name
     assert api.get("/api/v1/config")["webhook"]["max_payload_size"] == 3000
 
     receiver.write_config({})
-    assert api.post("/api/v1/reload", {}) == {"generation": 3, "restart_needed": []}
+    assert api.post("/api/v1/reload") == {"generation": 3, "restart_needed": []}
     assert sender.post(body=os.urandom(4000), headers={"Content-Encoding": None}).status == 200
     assert [sender.post(tenant="slow").status for _ in range(4)] == [200] * 4
 
@@ -86,7 +86,7 @@ def test_a_bad_file_changes_nothing_and_says_why(receiver, api):
     sender = Sender(receiver.port)
     for name, (make, word) in BAD_FILES.items():
         replace_by(receiver.config_path, make)
-        reply = api.request("POST", "/api/v1/reload", {})
+        reply = api.request("POST", "/api/v1/reload")
         assert reply.status == 422, (name, reply)
         errors = reply.json()["errors"]
         assert errors and all(error.startswith(str(receiver.config_path)) for error in errors), (name, errors)
@@ -110,7 +110,7 @@ def test_a_bad_file_changes_nothing_and_says_why(receiver, api):
     assert scrape.total(f"{PREFIX}config_reload_failures_total") == len(BAD_FILES)
 
     receiver.config_path.write_text(good)
-    assert api.post("/api/v1/reload", {})["generation"] == 2
+    assert api.post("/api/v1/reload")["generation"] == 2
     assert api.get("/api/v1/stats")["reload"]["ok"]
 
 
@@ -132,7 +132,7 @@ def test_a_broken_tenants_file_alone_keeps_all_as_it_was(make_receiver, tmp_path
 
     tenants.write_text("tenants: [\n")
     receiver.write_config({"ack_timeout": "21s", "webhook": {"max_payload_size": 10}})
-    reply = api.request("POST", "/api/v1/reload", {})
+    reply = api.request("POST", "/api/v1/reload")
     assert reply.status == 422 and str(tenants) in reply.json()["errors"][0]
     assert Sender(receiver.port, "first").post("acme", "web").status == 200  # neither the limit nor the tokens
 
@@ -140,7 +140,7 @@ def test_a_broken_tenants_file_alone_keeps_all_as_it_was(make_receiver, tmp_path
     write_tenants(other, "second")
     pipeline[0]["tenants_file"] = str(other)
     receiver.write_config({})
-    assert api.post("/api/v1/reload", {}) == {"generation": 2, "restart_needed": []}
+    assert api.post("/api/v1/reload") == {"generation": 2, "restart_needed": []}
     assert Sender(receiver.port, "first").post("acme", "web").status == 401
     assert Sender(receiver.port, "second").post("acme", "web").status == 200
 
@@ -170,7 +170,7 @@ def test_a_new_admin_token_counts_at_once_and_neither_is_told(make_receiver):
     old, new = "the-old-admin-token", "the-new-admin-token"
     receiver = make_receiver({"server": {"admin_token": old}}).start()
     receiver.write_config({"server": {"admin_token": new}})
-    reply = Api(receiver, old).request("POST", "/api/v1/reload", {})
+    reply = Api(receiver, old).request("POST", "/api/v1/reload")
     assert reply.status == 200
     assert Api(receiver, old).request("GET", "/api/v1/stats").status == 401
     assert Api(receiver, new).request("GET", "/api/v1/stats").status == 200
@@ -179,7 +179,7 @@ def test_a_new_admin_token_counts_at_once_and_neither_is_told(make_receiver):
 
 def test_reloads_at_one_time_are_done_one_after_another(receiver, api):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda _: api.post("/api/v1/reload", {}), range(24)))
+        replies = list(pool.map(lambda _: api.post("/api/v1/reload"), range(24)))
     generations = [reply["generation"] for reply in replies]
     assert min(generations) == 2 and len(set(generations)) == max(generations) - 1
     assert generation(receiver) == max(generations)
@@ -204,7 +204,7 @@ def test_who_asks_while_the_daemon_stops_is_told_so(make_receiver):
     receiver = make_receiver({"shutdown_delay": "2s"}).start()
     receiver.signal()
     wait_until(lambda: receiver.get("/readyz").status == 503, "draining")
-    reply = Api(receiver).request("POST", "/api/v1/reload", {})
+    reply = Api(receiver).request("POST", "/api/v1/reload")
     assert reply.status == 503 and "stopping" in reply.text()
     receiver.signal(signal.SIGHUP)
     assert Sender(receiver.port).post().status == 200
@@ -221,7 +221,7 @@ def test_what_was_accepted_around_a_reload_survives_a_kill(make_lives):
         assert Sender(receiver.port).post(name=name, body=body).status == 200
         names.append(name)
         if n % 3 == 0:
-            assert Api(receiver).request("POST", "/api/v1/reload", {}).status == 200
+            assert Api(receiver).request("POST", "/api/v1/reload").status == 200
     receiver.signal(signal.SIGHUP)
     receiver.kill()
     receiver = lives.start()
@@ -254,7 +254,7 @@ def reload_under_load(receiver, connect, config, times):
                                        "retry": {"max": f"{30 + n}s"}})
             else:
                 receiver.config_path.write_text("webhook: {port: [\n")
-            reply = api.request("POST", "/api/v1/reload", {})
+            reply = api.request("POST", "/api/v1/reload")
             assert reply.status == (200 if n % 2 == 0 else 422), reply
             wait_until(lambda before=before: sum(senders.counts) > before or senders.failures, "requests go on")
     assert not senders.failures, senders.failures[:5]

@@ -50,13 +50,13 @@ def test_the_whole_life_is_told(make_receiver, supervisor, tmp_path):
     supervisor.await_word("WATCHDOG=1", 3)
     assert supervisor.await_word("STATUS=")[0].startswith("STATUS=configuration 1, 0 batches held")
     begin = len(supervisor.listen())
-    assert Api(receiver).request("POST", "/api/v1/reload", {}).status == 200
+    assert Api(receiver).request("POST", "/api/v1/reload").status == 200
     told = [datagram for datagram in supervisor.listen()[begin:] if datagram[0] in ("RELOADING=1", "READY=1")]
     assert [datagram[0] for datagram in told] == ["RELOADING=1", "READY=1"]
     assert told[0][1].startswith("MONOTONIC_USEC=") and int(told[0][1].split("=")[1]) > 0
     supervisor.await_word("STATUS=configuration 2")
     receiver.config_path.write_text("webhook: [\n")
-    assert Api(receiver).request("POST", "/api/v1/reload", {}).status == 422
+    assert Api(receiver).request("POST", "/api/v1/reload").status == 422
     supervisor.await_word("READY=1", 3)  # it serves on
     supervisor.await_word("STATUS=configuration 2 (the last reload failed)")
     receiver.signal()

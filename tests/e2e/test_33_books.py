@@ -180,7 +180,7 @@ def purge_one_tenant(run):
 
     def purged():
         nonlocal gone
-        count = api.post(f"/api/v1/tenants/{PURGED}/purge", {})["count"]
+        count = api.post(f"/api/v1/tenants/{PURGED}/purge")["count"]
         gone += count
         return count == 0
 

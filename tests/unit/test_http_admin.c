@@ -520,6 +520,18 @@ static void test_unread_body_is_never_taken_for_a_request(void **state)
     }
 }
 
+static void test_an_empty_body_does_not_end_the_connection(void **state)
+{
+    const struct fixture *fixture = *state;
+    int fd = raw_dial(fixture->port);
+    for (int i = 0; i < 2; i++) {
+        raw_send(fd, "HEAD /livez HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+        raw_receive(fd, &reply, false);
+        assert_int_equal(reply.status, 200);
+    }
+    close(fd);
+}
+
 // What is too large is refused for its size, before its end is seen, and the connection ends; the server lives on. The
 // client may still be sending then, so the reply can be lost to a reset.
 static void check_refused(const struct fixture *fixture, const char *start, size_t filler_size, const char *end)
@@ -701,6 +713,7 @@ int main(void)
         served(test_every_page_forbids_sniffing_and_storing),
         served(test_small_body_is_read_and_ignored),
         served(test_unread_body_is_never_taken_for_a_request),
+        served(test_an_empty_body_does_not_end_the_connection),
         served(test_head_and_body_over_16_kib_are_refused),
         served(test_garbage_does_not_disturb_others),
         served(test_many_clients_at_once_while_state_changes),

@@ -2,12 +2,17 @@
 // The limits on the API's connections, with small figures, on an evhttp of their own: how many, and how long each.
 #include "http_admin_conn.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -15,6 +20,17 @@
 #include <event2/listener.h>
 
 #include "raw_http.h"
+
+static atomic_uint late; // how often epoll was told of a descriptor that was closed already
+
+// Stands before that of the C library, for libevent too, which must see it.
+__attribute__((visibility("default"))) int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    int result = (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    if (result < 0 && errno == EBADF)
+        atomic_fetch_add(&late, 1);
+    return result;
+}
 
 static struct raw_reply reply; // too large for the stack; the tests run one after another
 
@@ -139,12 +155,33 @@ static void test_a_trickle_of_bytes_does_not_keep_a_connection(void **state)
     limited_stop(&limited);
 }
 
+// One that evhttp ends itself, behind its reply, and one that a client ends.
+static void test_epoll_is_never_told_of_a_closed_descriptor(void **state)
+{
+    (void)state;
+    struct limited limited;
+    limited_start(&limited, 4, RAW_PATIENCE_MS * 10);
+    atomic_store(&late, 0);
+    int fd = raw_dial(limited.port);
+    raw_send(fd, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    raw_receive(fd, &reply, true);
+    assert_int_equal(reply.status, 200);
+    assert_true(raw_ends(fd));
+    close(fd);
+    fd = raw_dial(limited.port);
+    raw_ask(fd, &reply, "GET", "/");
+    close(fd);
+    limited_stop(&limited);
+    assert_int_equal(atomic_load(&late), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_past_the_limit_a_connection_waits_until_another_ends),
         cmocka_unit_test(test_closed_connection_makes_room_at_once),
         cmocka_unit_test(test_a_trickle_of_bytes_does_not_keep_a_connection),
+        cmocka_unit_test(test_epoll_is_never_told_of_a_closed_descriptor),
     };
     return cmocka_run_group_tests_name("http_admin_conn", tests, NULL, NULL);
 }
