@@ -180,10 +180,11 @@ void bfr_watch_look(struct watch *watch, void (*found)(void *arg, const struct w
 {
     watch->found = found;
     watch->arg = arg;
-    if (watch->activity != NULL)
-        watch->mark = watch->activity->flows(watch->host, watch->mark, look_at_flow, watch);
+    // Stages first: flows can be thousands, and who listens has places for a few hundred.
     if (watch->status != NULL)
         watch->status->stages(watch->host, look_at_stage, watch);
+    if (watch->activity != NULL)
+        watch->mark = watch->activity->flows(watch->host, watch->mark, look_at_flow, watch);
     look_at_counters(watch);
 }
 

@@ -15,6 +15,7 @@
 #include "identity.h"
 #include "notices.h"
 #include "tally.h"
+#include "watch.h"
 
 static void assert_named(const char *hostname, bool container, const char *host, const char *node, const char *expected)
 {
@@ -124,6 +125,79 @@ static void test_notices_are_bounded(void **state)
     free(notices);
 }
 
+// A host whose sink has failed, and with it a batch of each of very many flows.
+#define MANY 10000
+
+static uint64_t show_failing_flows(const struct bfr_host *host, uint64_t since,
+                                   bool (*visit)(void *arg, const struct bfr_flow *flow), void *arg)
+{
+    char tenant[16];
+
+    (void)host;
+    for (uint32_t i = 0; i < MANY; i++) {
+        snprintf(tenant, sizeof tenant, "t%u", i);
+        visit(arg, &(struct bfr_flow){
+                       .number = i, .account = "a", .tenant = tenant, .dataset = "d", .failed_attempts = since + 1});
+    }
+    return since + 1;
+}
+
+static void show_failed_stage(const struct bfr_host *host,
+                              bool (*visit)(void *arg, const struct bfr_stage_status *stage), void *arg)
+{
+    (void)host;
+    visit(arg,
+          &(struct bfr_stage_status){
+              .kind = BFR_KIND_SINK, .stage = "archive", .plugin = "s3", .state = BFR_HEALTH_FAILED, .reason = "away"});
+}
+
+static const void *extension_of(const struct bfr_host *host, const char *id)
+{
+    static const struct bfr_activity_1 activity = {sizeof activity, show_failing_flows, NULL};
+    static const struct bfr_status_1 status = {.size = sizeof status, .stages = show_failed_stage};
+
+    (void)host;
+    if (strcmp(id, BFR_EXT_ACTIVITY_1) == 0)
+        return &activity;
+    return strcmp(id, BFR_EXT_STATUS_1) == 0 ? &status : NULL;
+}
+
+static void note(void *arg, const struct watch_finding *finding)
+{
+    struct notice notice = notice_of(finding->tenant, finding->count);
+
+    snprintf(notice.subject, sizeof notice.subject, "%s", finding->stage);
+    (void)bfr_notices_add(arg, &notice);
+}
+
+static bool is_noted(const struct notices *notices, const char *subject)
+{
+    for (size_t i = 0; i < notices->count; i++)
+        if (strcmp(notices->list[i].subject, subject) == 0)
+            return true;
+    return false;
+}
+
+static void test_ten_thousand_errors_at_once_are_bounded_and_hide_no_stage(void **state)
+{
+    const struct bfr_host host = {.get_extension = extension_of};
+    struct notices *notices = calloc(1, sizeof *notices);
+    struct watch *watch = bfr_watch_new(&host);
+
+    (void)state;
+    assert_non_null(notices);
+    assert_non_null(watch);
+    bfr_watch_look(watch, note, notices);
+    assert_int_equal(notices->count, NOTICES_MAX);
+    assert_int_equal(notices->dropped, MANY + 1 - NOTICES_MAX);
+    assert_true(is_noted(notices, "archive"));
+    bfr_watch_look(watch, note, notices); // those that are known are counted, the others have no place
+    assert_int_equal(notices->count, NOTICES_MAX);
+    assert_int_equal(notices->dropped, 2 * (MANY + 1 - NOTICES_MAX));
+    bfr_watch_free(watch);
+    free(notices);
+}
+
 static struct bfr_flow shown; // what the activity shows
 
 static uint64_t show_flow(const struct bfr_host *host, uint64_t since,
@@ -181,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_an_address_becomes_a_url),
         cmocka_unit_test(test_notices_that_are_alike_are_one_and_wait_for_the_pause),
         cmocka_unit_test(test_notices_are_bounded),
+        cmocka_unit_test(test_ten_thousand_errors_at_once_are_bounded_and_hide_no_stage),
         cmocka_unit_test(test_what_could_not_be_told_is_told_with_the_next),
         cmocka_unit_test(test_the_flow_of_all_the_others_is_not_told),
     };
