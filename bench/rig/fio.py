@@ -26,8 +26,10 @@ def _run(path, group_bytes, file_bytes, seconds, *options):
     if result.returncode != 0:
         raise SystemExit(f"bench: fio ended with {result.returncode}: {result.stderr.strip()}")
     job = json.loads(result.stdout[result.stdout.index("{"):])["jobs"][0]
+    sync_ns = job["sync"]["lat_ns"]["percentile"]
     return {"bytes_per_s": job["write"]["bw_bytes"], "syncs_per_s": job["write"]["iops"],
-            "sync_p99_us": job["sync"]["lat_ns"]["percentile"]["99.000000"] / 1000, "group_bytes": group_bytes}
+            "sync_p50_us": sync_ns["50.000000"] / 1000, "sync_p99_us": sync_ns["99.000000"] / 1000,
+            "group_bytes": group_bytes}
 
 
 def fresh(path, group_bytes, seconds, expected_bytes_per_s):

@@ -46,9 +46,10 @@ def index(identity, nonce, end, tenants, entries, sinks=("fs",)):
 
 
 def write_segment(directory, identity, names, file_bytes=None, step=None, indexed=False,
-                  sequences_of=None):
+                  sequences_of=None, sinks=("fs",)):
     """A segment with a batch for each of the (tenant, dataset, file name). `file_bytes`: its size, sparse; `step`: how far from one
-    record to the next, a multiple of 64; `sequences_of`: another segment, from which they moved. Returns its path."""
+    record to the next, a multiple of 64; `sequences_of`: another segment, from which they moved; `sinks`: whom they wait for.
+    Returns its path."""
     segments = pathlib.Path(directory) / ".bfr/segments"
     for path in (segments.parent, segments):
         path.mkdir(0o700, parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def write_segment(directory, identity, names, file_bytes=None, step=None, indexe
     path = segments / f"{identity:016x}.seg"
     with open(path, "wb") as file:
         for number, (tenant, dataset, name) in enumerate(names, 1):
-            head, sequence = envelope(tenant, dataset, name), (sequences_of or identity) << 24 | number
+            head, sequence = envelope(tenant, dataset, name, sinks), (sequences_of or identity) << 24 | number
             data = record(nonce, identity, sequence, head)
             file.seek(at)
             file.write(data)
@@ -67,7 +68,7 @@ def write_segment(directory, identity, names, file_bytes=None, step=None, indexe
         file.seek(0)
         file.write(header(identity, nonce, file_bytes))
     if indexed:
-        path.with_suffix(".idx").write_bytes(index(identity, nonce, end, list(tenants), entries))
+        path.with_suffix(".idx").write_bytes(index(identity, nonce, end, list(tenants), entries, sinks))
     return path
 
 
