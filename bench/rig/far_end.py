@@ -10,6 +10,8 @@ BUCKET = "intake"
 
 
 class WebDav(Nginx):
+    bucket = BUCKET
+
     def __init__(self, directory):
         super().__init__("far end", directory, to_file=False)
         self.root = self.directory / "root"

@@ -8,20 +8,24 @@ WARM_UP_S = 0.5
 
 
 def once(server, size, connections, options):
-    """A flat dictionary of figures. A server that did not deliver in time is started anew on empty directories, so that
+    """A dictionary of figures. A server that did not deliver in time is started anew on empty directories, so that
     its backlog does not weigh on the next measurement."""
     counted = server.counters()
     process.reset_peak(server.pid)
     busy, steal = process.machine_busy()
-    used, began = process.usage(server.pid), time.monotonic()
+    used, threads, beside, began = process.usage(server.pid), _by_thread(server), _far_end_cpu(server), time.monotonic()
     load = client.drive(server.url, size, connections, options.seconds, options.client_threads, server.token)
     left = server.settle(options.drain)
     after, elapsed = process.usage(server.pid), time.monotonic() - began
     busy_after, steal_after = process.machine_busy()
+    threads_after, far_end_cpu = _by_thread(server), _far_end_cpu(server) - beside
 
     figures = {**load, "left": left, "peak_rss": process.peak_rss(server.pid), "elapsed": elapsed}
     figures.update({key: None if None in (after[key], used[key]) else after[key] - used[key] for key in used})
-    figures["other_cores"] = max(0.0, (busy_after - busy - figures["cpu_s"] - load["client_cpu_s"]) / elapsed)
+    figures["threads"] = {name: cpu_s - threads.get(name, 0) for name, cpu_s in threads_after.items()}
+    figures["far_end_cpu_s"] = far_end_cpu
+    figures["other_cores"] = max(
+        0.0, (busy_after - busy - figures["cpu_s"] - load["client_cpu_s"] - far_end_cpu) / elapsed)
     figures["stolen_cores"] = (steal_after - steal) / elapsed
     figures.update(_per_request(figures, size))
     figures.update(_ledger(server, counted, figures["acknowledged"]))
@@ -30,6 +34,14 @@ def once(server, size, connections, options):
         server.stop()
         server.start()
     return figures
+
+
+def _by_thread(server):
+    return process.usage_by_thread(server.pid) if server.has_stages else {}
+
+
+def _far_end_cpu(server):
+    return process.usage(server.far_end.pid)["cpu_s"] if server.far_end is not None else 0.0
 
 
 def _per_request(figures, size):

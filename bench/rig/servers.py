@@ -27,6 +27,8 @@ class Other:
     """A server that someone else has started: its URL and the process whose family is charged."""
 
     restarts = False
+    has_stages = False  # whose threads are named after them
+    far_end = None  # a server that it delivers to
 
     def __init__(self, name, url, pid):
         self.name, self.url, self.pid, self.token = name, url, pid, ""
@@ -131,25 +133,33 @@ class Evhttp(Other):
 
 class Daemon(Other):
     """Our daemon with queues memory and disk, at an ack level, into a sink; `auth`: with the auth stage in front. With
-    `ack: sink` there are no queues: it is the HTTP edge alone."""
+    `ack: sink` there are no queues: it is the HTTP edge alone. `far_end`: what the sink s3 puts into; it lives as long."""
 
-    restarts = True
+    restarts = has_stages = True
 
-    def __init__(self, name, directory, build, ack, sink, auth):
+    def __init__(self, name, directory, build, ack, sink, auth, far_end=None):
         super().__init__(name, "", 0)
         self.directory = pathlib.Path(directory).resolve()
         self.build, self.ack, self.sink = build, ack, sink
         self.token = TOKEN if auth else ""
-        self.receiver = None
+        self.receiver, self.far_end = None, far_end
+
+    def _sink(self):
+        options = {"fs": lambda: {"directory": "sink"},
+                   "s3": lambda: {"bucket_name": self.far_end.bucket, "ssl": False, "endpoint": self.far_end.endpoint,
+                                  "access_key": "bench", "secret_key": "bench-secret"}}
+        return {"plugin": self.sink, **options.get(self.sink, dict)()}
 
     def _pipeline(self):
         stages = [{"plugin": "memory"}, {"plugin": "disk", "directory": "spool"}] if self.ack != "sink" else []
-        stages += [{"plugin": "fs", "directory": "sink"} if self.sink == "fs" else {"plugin": self.sink}]
+        stages.append(self._sink())
         if self.token:
             stages.insert(0, {"plugin": "auth", "mode": "tokens", "tenants_file": "tenants.yaml"})
         return stages
 
     def start(self):
+        if self.far_end is not None:
+            self.far_end.start()
         self.directory.mkdir(parents=True)
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         (self.directory / "tenants.yaml").write_text(
@@ -164,6 +174,8 @@ class Daemon(Other):
         if self.receiver is not None and self.receiver.process is not None and self.receiver.process.poll() is None:
             self.receiver.kill()
         self.receiver = None
+        if self.far_end is not None:
+            self.far_end.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def counters(self):
