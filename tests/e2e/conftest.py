@@ -22,7 +22,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What takes long is left out, not skipped: a skip is a test that could not do its work."""
+    """What waits longest begins first. What takes long is left out, not skipped: a skip is a test that could not do its
+    work."""
+    items.sort(key=lambda item: not getattr(item.module, "BEGINS_EARLY", False))
     if config.getoption("--long"):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]

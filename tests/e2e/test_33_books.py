@@ -15,6 +15,7 @@ from support.wait import wait_until
 
 SPOOL = {"max_size_bytes": "4MiB", "segment_bytes": "256KiB", "min_free_bytes": "1MiB"}
 QUICK_TIMEOUTS = {"connect_timeout": "1s", "stall_timeout": "2s", "request_timeout": "3s"}
+BEGINS_EARLY = True
 PURGED = "tenant3"
 BREAKER = "bytefreezer_receiver_breaker_open"
 

@@ -10,7 +10,6 @@ from selenium.webdriver.common.keys import Keys
 from support.browser import Browser, Dashboard
 from support.load import Load
 from support.outage import QUICK_RETRY, Obstacle
-from support.s3_fixtures import *  # noqa: F401,F403
 from support.sender import Sender, batch_name, gzip_batch
 from support.wait import wait_until
 
@@ -230,33 +229,3 @@ def test_pictures_of_every_state(shown, browser, tmp_path):
     page.wait_text("verdict-title", "does not answer")
     photograph(page, "gone")
     page.check(network_errors=True)
-
-
-@pytest.mark.long
-def test_a_store_that_is_down_for_ten_minutes(make_receiver, browser, tmp_path, s3_store, bucket):
-    """Ready stays true, health has the reason and the forecast, and the page says so within 5 s (measured; five times over
-    to pass)."""
-    spool = {"plugin": "disk", "directory": str(tmp_path / "spool"), "max_size_bytes": "2GiB"}
-    receiver = make_receiver({"ack": "disk"}, pipeline=[{"plugin": "auth", "mode": "open"}, {"plugin": "memory"}, spool,
-                                                        s3_store.stage(bucket, connect_timeout="1s", stall_timeout="2s")]).start()
-    page = Dashboard(browser, receiver, tmp_path).open()
-    page.wait_text("verdict-title", "Idle")
-    assert post(receiver) == 200
-    page.wait_text("verdict-title", "Data is flowing")
-    s3_store.stop_gateway()
-    down, health = time.monotonic(), {}
-    while "Held up: s3 cannot be reached" not in page.text("verdict-title"):
-        assert post(receiver, size=20_000) == 200 and time.monotonic() < down + SOON
-    print(f"shown after {time.monotonic() - down:.1f} s")
-    while time.monotonic() < down + 600:
-        assert post(receiver, size=50_000) == 200, "it is taken all the time"
-        assert receiver.get("/readyz").status == 200
-        health = receiver.health()
-        sink = [stage for stage in health["stages"] if stage["name"] == "s3"][0]
-        assert health["status"] == "degraded" and sink["status"] == "degraded" and sink["reason"] != ""
-    queue = [queue for queue in health["queues"] if queue["name"] == "disk"][0]
-    assert queue["full_in_seconds"] > 0 and "Held up" in page.text("verdict-title") and "will be full" in page.text("advice")
-    s3_store.start_gateway()
-    page.wait_text("advice-empty", "Nothing", 300)
-    receiver.wait_batches("held", 0).check_conservation()
-    page.check()
