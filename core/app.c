@@ -26,6 +26,8 @@
 
 // Supervisors kill after 30 s; everything must be over before.
 #define STOP_LIMIT_NS (25 * BFR_NS_PER_S)
+// What a long shutdown_delay leaves of it at least: who sets one has told the supervisor.
+#define STOP_WORK_NS (10 * BFR_NS_PER_S)
 // What is kept of it for the stages' own stop and for the last lines of the log.
 #define STOP_RESERVE_NS (2 * BFR_NS_PER_S)
 
@@ -59,7 +61,7 @@ struct app {
     bool ports_open;
 };
 
-static void visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const struct bfr_stage_status *status),
+static bool visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const struct bfr_stage_status *status),
                         void *arg)
 {
     struct bfr_health health = {.size = sizeof health};
@@ -70,7 +72,7 @@ static void visit_stage(struct bfr_stage *stage, bool (*visit)(void *arg, const 
                                             .plugin = bfr_stage_plugin(stage)->name,
                                             .state = health.state,
                                             .reason = health.reason};
-    (void)visit(arg, &status);
+    return visit(arg, &status);
 }
 
 // Every stage in the order of the data's way, then the services. [any]
@@ -78,12 +80,11 @@ static void visit_stages(void *arg, bool (*visit)(void *visit_arg, const struct 
                          void *visit_arg)
 {
     struct app *app = arg;
-    if (app->assembly.auth != NULL)
-        visit_stage(app->assembly.auth, visit, visit_arg);
-    if (app->pipeline_runs)
-        bfr_pipeline_stages(app->pipeline, visit, visit_arg);
-    for (size_t i = 0; i < app->assembly.service_count; i++)
-        visit_stage(app->assembly.services[i], visit, visit_arg);
+    bool more = app->assembly.auth == NULL || visit_stage(app->assembly.auth, visit, visit_arg);
+    if (more && app->pipeline_runs)
+        more = bfr_pipeline_stages(app->pipeline, visit, visit_arg);
+    for (size_t i = 0; more && i < app->assembly.service_count; i++)
+        more = visit_stage(app->assembly.services[i], visit, visit_arg);
 }
 
 static struct app *app_of(const struct bfr_host *host)
@@ -470,11 +471,18 @@ static void tear_down(struct app *app)
     bfr_metrics_free(app->metrics);
 }
 
+static uint64_t stop_limit(uint64_t delay_ns)
+{
+    return delay_ns + STOP_WORK_NS > STOP_LIMIT_NS ? delay_ns + STOP_WORK_NS : STOP_LIMIT_NS;
+}
+
 // Stay useful while balancers notice that readiness has gone, then stop. Returns the number of lost batches.
 static uint64_t leave(struct app *app)
 {
     uint64_t asked_at = bfr_mainloop_stopped_at(app->mainloop);
     uint64_t delay_ms = settings_of(app)->shutdown_delay_ms;
+    uint64_t limit_ns = stop_limit(delay_ms * BFR_NS_PER_MS);
+    bfr_mainloop_limit_stop(app->mainloop, limit_ns);
     bfr_reloader_close(app->reloader);
     bfr_notify_stopping(app->notify);
     bfr_pulse_stopping(app->pulse);
@@ -482,7 +490,7 @@ static uint64_t leave(struct app *app)
     bfr_http_admin_unready(app->admin, "draining");
     bfr_http_server_shed(app->http);
     bfr_mainloop_pause(app->mainloop, asked_at + delay_ms * BFR_NS_PER_MS);
-    return stop(app, asked_at + STOP_LIMIT_NS - STOP_RESERVE_NS);
+    return stop(app, asked_at + limit_ns - STOP_RESERVE_NS);
 }
 
 // The services come last, so none runs yet that could tell anybody of the failure: they are started for that alone.

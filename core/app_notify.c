@@ -26,7 +26,7 @@ struct bfr_notify {
     struct sockaddr_un address;
     socklen_t address_size;
     uint64_t watchdog_ns;
-    char status[400]; // the last one
+    char status[500]; // the last one
 };
 
 // A path, or "@name" for a name in the abstract name space, which begins with a NUL.
@@ -108,7 +108,7 @@ uint64_t bfr_notify_watchdog_ns(const struct bfr_notify *notify)
 
 BFR_PRINTF(2, 3) static void tell(struct bfr_notify *notify, const char *format, ...)
 {
-    char text[512];
+    char text[sizeof notify->status + 16];
     if (notify == NULL)
         return;
     va_list args;

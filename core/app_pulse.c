@@ -28,7 +28,7 @@ struct bfr_pulse {
 
 struct summary {
     uint64_t held;
-    char trouble[200];
+    char trouble[400];
 };
 
 static bool take_total(void *arg, const struct bfr_ledger_row *row)
@@ -49,7 +49,7 @@ static bool take_trouble(void *arg, const struct bfr_stage_status *stage)
 static void tell_status(struct bfr_pulse *pulse)
 {
     struct summary summary = {.held = 0};
-    char text[400];
+    char text[500];
     (void)bfr_in_force_enter(pulse->set.in_force);
     uint64_t generation = bfr_in_force_report(pulse->set.in_force)->generation;
     bool ok = bfr_in_force_report(pulse->set.in_force)->ok;

@@ -35,7 +35,7 @@ struct attempt {
     SSL_CTX *context;       // of the API
     struct bfr_texts errors;
     struct bfr_texts needs_restart;
-    size_t reloaded; // stages, in the order of the configuration
+    size_t first; // of the stages that have been reloaded, which is done from the last to the first
     const struct bfr_values *former[BFR_STAGES_MAX];
 };
 
@@ -86,31 +86,33 @@ static struct bfr_stage *stage_at(struct bfr_reloader *reloader, const struct at
     return bfr_assembly_stage(reloader->set.assembly, bfr_config_stage(attempt->fresh, index)->name);
 }
 
-// All, whether their options have changed or not: files of their own may have.
+// All, whether their options have changed or not: files of their own may have. What a stage has read from one is not given
+// back, so the stage that comes first, which has a file of who may send, takes its turn when all others have agreed.
 static bool reload_stages(struct bfr_reloader *reloader, struct attempt *attempt)
 {
     struct bfr_err err = {.size = sizeof err};
     bool good = true;
-    for (size_t i = 0; good && i < bfr_config_stage_count(attempt->fresh); i++) {
+    attempt->first = bfr_config_stage_count(attempt->fresh);
+    while (good && attempt->first > 0) {
+        const size_t i = --attempt->first;
         struct bfr_stage *stage = stage_at(reloader, attempt, i);
         const struct bfr_values *values = bfr_config_change(attempt->fresh, i);
         attempt->former[i] = values == NULL ? NULL : bfr_stage_set_values(stage, values);
-        attempt->reloaded = i + 1;
         good = bfr_stage_reload(stage, &err) == BFR_OK || fail(attempt, err.text);
     }
     return good;
 }
 
-// One has refused: those before it go back to what they had. It has gone on with that anyway.
+// One has refused: those that agreed go back to the options they had. It has gone on with its own anyway.
 static void reload_back(struct bfr_reloader *reloader, struct attempt *attempt)
 {
     struct bfr_err err = {.size = sizeof err};
-    for (size_t i = 0; i < attempt->reloaded; i++) {
+    for (size_t i = attempt->first; i < bfr_config_stage_count(attempt->fresh); i++) {
         struct bfr_stage *stage = stage_at(reloader, attempt, i);
         if (attempt->former[i] == NULL)
             continue;
         (void)bfr_stage_set_values(stage, attempt->former[i]);
-        if (i + 1 < attempt->reloaded && bfr_stage_reload(stage, &err) != BFR_OK)
+        if (i > attempt->first && bfr_stage_reload(stage, &err) != BFR_OK)
             bfr_say(BFR_LOG_ERROR, bfr_stage_name(stage), "stage did not go back to its options; restart the daemon",
                     "error", err.text, NULL);
     }

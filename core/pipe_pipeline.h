@@ -59,8 +59,8 @@ void bfr_pipeline_ledger(struct bfr_pipeline *pipeline, bool (*visit)(void *arg,
 // recovered + accepted - stored - held - buried - purged, batches; 0 unless there is a bug. [any]
 int64_t bfr_pipeline_unaccounted(struct bfr_pipeline *pipeline);
 
-// How each stage is, as the pipeline sees it (breaker, fatal, the plugin's own word). [any]
-void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
+// How each stage is, as the pipeline sees it (breaker, fatal, the plugin's own word). False: `visit` has stopped it. [any]
+bool bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
                          void *arg);
 
 // One queue's figures; all zero while it does not run.

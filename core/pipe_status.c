@@ -99,7 +99,7 @@ static void port_health(struct bfr_port *port, struct bfr_health *out)
         *out = seen;
 }
 
-void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
+bool bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
                          void *arg)
 {
     for (size_t i = 0; i < bfr_port_count(pipeline); i++) {
@@ -115,8 +115,9 @@ void bfr_pipeline_stages(struct bfr_pipeline *pipeline, bool (*visit)(void *arg,
             .reason = health.reason,
         };
         if (!visit(arg, &status))
-            return;
+            return false;
     }
+    return true;
 }
 
 // --- figures

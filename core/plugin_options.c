@@ -156,6 +156,10 @@ static uint32_t check_type(const struct complaint *at, const struct bfr_option *
                       option->flags & ~OPTION_FLAGS);
     if ((option->flags & BFR_OPTION_REQUIRED) != 0 && option->fallback != NULL)
         return refuse(at, option->name, "is REQUIRED and has a fallback; drop one of the two");
+    if ((option->flags & BFR_OPTION_LIVE) != 0 && !BFR_HAS_CALL(at->plugin->life, reload))
+        return refuse(at, option->name,
+                      "may change by a reload, and its 'struct bfr_life' has no 'reload'; fill it, or clear "
+                      "BFR_OPTION_LIVE");
     if (option->unit != NULL && (option->type != BFR_OPTION_DURATION || !one_of(option->unit, units)))
         return refuse(at, option->name, "has the unit '%.16s'; only a DURATION has one: ms, s, m, h or d",
                       option->unit);

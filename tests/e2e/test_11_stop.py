@@ -253,6 +253,16 @@ def test_during_the_delay_everything_is_served_and_readiness_is_gone(make_receiv
     receiver.wait()
 
 
+@pytest.mark.long
+def test_a_long_delay_leaves_time_to_save_what_is_accepted_in_it(make_receiver):
+    receiver = make_receiver({"shutdown_delay": "27s"}).start()
+    receiver.signal()
+    wait_until(lambda: receiver.get("/readyz").status == 503, "unready")
+    assert Sender(receiver.port).post().status == 200
+    assert receiver.wait() == 0
+    assert receiver.logged("stopped") and len(receiver.stored()) == 1
+
+
 def test_a_request_in_flight_is_finished(make_receiver):
     receiver = make_receiver().start()
     body, name = gzip_batch(lines=100), batch_name("acme", "web")

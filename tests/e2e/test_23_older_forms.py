@@ -6,6 +6,7 @@ import pathlib
 import pytest
 import yaml
 
+from support.api import Api
 from support.control_stand_in import SERVICE_KEY
 from support.receiver import Receiver
 from support.s3_fixtures import *  # noqa: F401,F403
@@ -148,6 +149,33 @@ def test_a_shipped_form_moves_a_batch_to_the_store(start, control, bucket, form)
     receiver.stop()
     assert SECRET_KEY not in receiver.log() and SERVICE_KEY not in receiver.log()
     assert control.violations == []
+
+
+def test_an_older_file_is_read_again_with_the_environment_of_the_start(start, control, bucket):
+    control.account("a1", key="account-key")
+    control.tenant("acme", "a1", datasets=["web"])
+    env = {"RECEIVER_CONTROL_SERVICE_URL": control.url, "RECEIVER_CONTROL_SERVICE_API_KEY": SERVICE_KEY}
+    receiver = start("compose", env)
+    api = Api(receiver)
+    text = receiver.config_path.read_text()
+    before = api.get("/api/v1/config")
+
+    assert api.post("/api/v1/reload") == {"generation": 2, "restart_needed": []}
+    overruled = text.replace('"intake"', '"elsewhere"').replace("port: 8080", "port: 8090")
+    receiver.config_path.write_text(overruled.replace('level: "info"', 'level: "debug"'))
+    assert api.post("/api/v1/reload") == {"generation": 3, "restart_needed": []}
+    assert api.get("/api/v1/log-level") == {"level": "debug"}
+    receiver.config_path.write_text(text.replace("us-east-1", "eu-west-1").replace("1073741824", "2147483648"))
+    assert set(api.post("/api/v1/reload")["restart_needed"]) == {"stage 's3': region", "stage 'disk': max_size_bytes"}
+    receiver.config_path.write_text(text.replace("s3:", "s3: ["))
+    assert api.request("POST", "/api/v1/reload").status == 422
+    assert api.get("/api/v1/config") == before
+
+    name = batch_name("acme", "web")
+    assert Sender(receiver.port).post(body=gzip_batch(), name=name).status == 200
+    wait_until(lambda: f"acme/web/{name}" in bucket.keys(), "the object")
+    receiver.stop()
+    assert SECRET_KEY not in receiver.log() and SERVICE_KEY not in receiver.log()
 
 
 @pytest.mark.parametrize("form", FILES)

@@ -5,8 +5,10 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
+import shutil
 import signal
 import ssl
+import subprocess
 
 import pytest
 
@@ -142,6 +144,87 @@ def test_a_broken_tenants_file_alone_keeps_all_as_it_was(make_receiver, tmp_path
     receiver.write_config({})
     assert api.post("/api/v1/reload") == {"generation": 2, "restart_needed": []}
     assert Sender(receiver.port, "first").post("acme", "web").status == 401
+    assert Sender(receiver.port, "second").post("acme", "web").status == 200
+
+
+MOODY = r"""
+/* A service that refuses a reload when it is told to. */
+#include <bfr/plugin.h>
+
+#include <string.h>
+
+static const struct bfr_host *host;
+
+static uint32_t create(const struct bfr_host *own, void **out_self, struct bfr_err *err)
+{
+    (void)err;
+    host = own;
+    *out_self = &host;
+    return BFR_OK;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+
+static uint32_t reload(void *self, struct bfr_err *err)
+{
+    (void)self;
+    if (strcmp(host->config_string(host, "mood"), "bad") != 0)
+        return BFR_OK;
+    strcpy(err->text, "not today");
+    return BFR_EINVAL;
+}
+
+static const struct bfr_option options[] = {
+    {.name = "mood", .type = BFR_OPTION_STRING, .flags = BFR_OPTION_LIVE, .fallback = "good", .help = "good or bad"}};
+static const struct bfr_life life = {.size = sizeof life, .create = create, .destroy = destroy, .reload = reload};
+static const struct bfr_service_vtable vtable = {.size = sizeof vtable};
+static const struct bfr_plugin plugin = {
+    BFR_PLUGIN_HEAD, .kind = BFR_KIND_SERVICE, .name = "moody", .version = "1", .summary = "refuses reloads",
+    .options = options, .option_count = 1, .option_size = sizeof options[0], .life = &life, .vtable = &vtable};
+
+const struct bfr_plugin *bfr_plugin_entry_v1(void)
+{
+    return &plugin;
+}
+"""
+
+
+@pytest.fixture(name="plugins")
+def fixture_plugins(build, root, tmp_path):
+    """A directory with the plugins of the build and `moody`."""
+    directory = tmp_path / "plugins"
+    directory.mkdir(mode=0o755)
+    for name in ("auth", "memory", "fs"):
+        shutil.copy(build.plugins / f"{name}.so", directory)
+    (tmp_path / "moody.c").write_text(MOODY)
+    subprocess.run(["gcc", "-fPIC", "-shared", f"-I{root / 'sdk' / 'include'}", "-o", directory / "moody.so",
+                    tmp_path / "moody.c"], check=True)
+    return directory
+
+
+def test_what_one_stage_refuses_changes_no_other(make_receiver, plugins, tmp_path):
+    tenants = tmp_path / "tenants.yaml"
+    write_tenants(tenants, "first")
+    pipeline = [{"plugin": "auth", "mode": "tokens", "tenants_file": str(tenants)}, {"plugin": "memory"},
+                {"plugin": "fs", "directory": str(tmp_path / "sink")}]
+
+    def config(mood):
+        return {"plugin_dir": str(plugins), "services": [{"plugin": "moody", "mood": mood}]}
+
+    receiver = make_receiver(config("good"), pipeline=pipeline).start()
+    api = Api(receiver)
+    write_tenants(tenants, "second")
+    receiver.write_config(config("bad"))
+    for _ in range(2):  # it goes on with what it had, and refuses once more
+        reply = api.request("POST", "/api/v1/reload")
+        assert reply.status == 422 and "not today" in reply.json()["errors"][0]
+        assert Sender(receiver.port, "first").post("acme", "web").status == 200
+        assert Sender(receiver.port, "second").post("acme", "web").status == 401
+    receiver.write_config(config("good"))
+    assert api.post("/api/v1/reload")["generation"] == 2
     assert Sender(receiver.port, "second").post("acme", "web").status == 200
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from support.api import Api
 from support.sender import Sender
+from support.thread_hang import hanging
 from support.wait import wait_until
 
 
@@ -63,6 +64,20 @@ def test_the_whole_life_is_told(make_receiver, supervisor, tmp_path):
     supervisor.await_word("STOPPING=1")
     supervisor.await_word("EXTEND_TIMEOUT_USEC=")
     assert receiver.wait() == 0
+
+
+@pytest.mark.parametrize("loop", ["http-1", "admin"])
+def test_a_loop_that_hangs_keeps_the_watchdog_unfed_until_it_turns_again(make_receiver, supervisor, tmp_path, loop):
+    receiver = make_receiver(env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}).start()
+    message = "a loop has not turned since the last beat; the supervisor is not told that all is well"
+    supervisor.await_word("WATCHDOG=1")
+    with hanging(receiver.process.pid, loop):
+        wait_until(lambda: receiver.logged(message), "the complaint")
+        fed = supervisor.flat().count("WATCHDOG=1")
+        wait_until(lambda: len(receiver.logged(message)) > 1, "further beats")
+        assert supervisor.flat().count("WATCHDOG=1") == fed
+    supervisor.await_word("WATCHDOG=1", fed + 1)
+    assert Sender(receiver.port).post().status == 200
 
 
 def test_an_outage_is_told_as_a_status(make_receiver, supervisor, tmp_path):

@@ -207,6 +207,9 @@ static const struct table_case {
      "option 'a' of its table has a min '1m' above its max '59s'; no value could be right"},
     {{.name = "a", .type = BFR_OPTION_STRING, .min = "1", .help = "h"},
      "option 'a' of its table has a min or max, and its type has no order; drop them"},
+    {{.name = "a", .type = BFR_OPTION_STRING, .flags = BFR_OPTION_LIVE, .help = "h"},
+     "option 'a' of its table may change by a reload, and its 'struct bfr_life' has no 'reload'; fill it, or clear "
+     "BFR_OPTION_LIVE"},
     {{.name = "a", .type = BFR_OPTION_INTEGER, .unit = "s", .help = "h"},
      "option 'a' of its table has the unit 's'; only a DURATION has one: ms, s, m, h or d"},
     {{.name = "a", .type = BFR_OPTION_DURATION, .unit = "week", .help = "h"},

@@ -41,7 +41,7 @@ struct bfr_life {
     uint32_t size; /* sizeof(struct bfr_life) */
 
     /* Validate the options and build the stage; open no file, connect nothing, start no thread. `host` and every
-     * string got from its config getters stay valid until `destroy` returns. On failure: write err->text, free
+     * string got from its config getters stay valid until `destroy` returns, or `reload` begins (below). On failure: write err->text, free
      * everything, leave *out_self alone. Required. */
     uint32_t (*create)(const struct bfr_host *host, void **out_self, struct bfr_err *err);
 
@@ -60,8 +60,11 @@ struct bfr_life {
     /* Free everything. Required. */
     void (*destroy)(void *self);
 
-    /* Options flagged BFR_OPTION_LIVE changed; read them again through the same getters. On failure write
-     * err->text and go on with the old ones. May be NULL. */
+    /* The configuration is read again: read the options flagged BFR_OPTION_LIVE once more through the same getters, and
+     * files of your own. Called at every reload, whether one of them has changed or not, and again, with the old options
+     * back, when one has and another stage refuses. What a getter gave for such an option before is valid until this
+     * call begins: copy what is kept. On failure write err->text and go on as before. May be NULL when no option is
+     * flagged. */
     uint32_t (*reload)(void *self, struct bfr_err *err);
 
     /* How are you? Must not block. May be NULL: then the host judges by outcomes alone. [any, started] */

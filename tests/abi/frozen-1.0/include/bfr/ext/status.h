@@ -47,7 +47,7 @@ struct bfr_status_1 {
      * [any, started] */
     void (*ledger)(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_ledger_row *row), void *arg);
 
-    /* Visit the stages in the order of the pipeline, then the services. [any, started] */
+    /* Visit the stages in the order of the pipeline, then the services. `visit` returns false to stop. [any, started] */
     void (*stages)(const struct bfr_host *host, bool (*visit)(void *arg, const struct bfr_stage_status *stage),
                    void *arg);
 };
