@@ -160,13 +160,17 @@ def test_a_part_that_fails_removes_nobody(control, served, where):
             {"body": {"items": [{"id": 7}]}}, {"body": {"items": [{"id": "acme", "active": "yes"}]}},
             {"body": {"items": [], "total": "none"}})):
         # Nobody is found again by a look-up either.
-        with control.fail(where, **what), control.fail("tenant", status=500), control.fail("dataset", status=500):
+        with control.fail(where, **what), control.fail("tenant", status=500), \
+                control.fail("dataset", status=500) as single:
             control.tenant(f"fresh{ordinal}", "a2", ["web"])  # so that there is something to fetch
             wait_failed(served, 1)
             for tenant, token in (("acme", TOKEN), ("acme", KEY), ("globex", "globex-token")):
                 assert post(served, tenant, token=token) == 200, what
+            # What was in the part is kept as it was, not asked about one by one.
+            assert single.hits == 0, what
         wait_until(lambda: served.health()["status"] == "ok", "the end of the trouble")
         assert 1 <= len(served.logged(TROUBLE)) <= ordinal + 1, what  # repeats may be folded
+    assert not [call for call in control.called("account_tenant") if call.bearer == SERVICE_KEY]
 
 
 def test_rubbish_leaves_the_directory_and_one_clear_line(control, served):
@@ -292,9 +296,13 @@ def test_a_list_that_was_cut_proves_no_absence(control, make_receiver):
     control.change("t1250", active=False)
     wait_until(lambda: post(receiver, "t1250", "d", "token-1250") == 410, "410 for one behind the cut")
     wait_until(lambda: len(control.called("accounts")) > rounds, "another round")
-    with control.fail("tenant", status=500), control.fail("dataset", status=500):
+    control.dataset("t1000", "new")  # so that there is something to fetch
+    with control.fail("tenant", status=500), control.fail("dataset", status=500), \
+            control.fail("account_tenant", status=500):
+        wait_failed(receiver)
         assert post(receiver, "t1000", "d", "token-1000") == 200
         assert post(receiver, "t1499", "d", "token-1499") == 200
+        assert post(receiver, "t0001", "s1099", "token-1") == 200
 
 
 def test_without_an_address_it_starts_degraded_and_says_so_once(make_receiver):
