@@ -278,7 +278,7 @@ struct bfr_reloader *bfr_reloader_new(const struct bfr_reloader_setup *setup)
     }
     reloader->set = *setup;
     reloader->flags = *setup->flags;
-    reloader->flags.regular = true;
+    reloader->flags.again = true;
     pthread_mutex_init(&reloader->lock, NULL);
     pthread_cond_init(&reloader->finished, NULL);
     return reloader;

@@ -157,7 +157,8 @@ struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_fla
     struct bfr_node *root = NULL;
     size_t size = 0;
     char *text = NULL;
-    config->path = bfr_config_find(&config->arena, path, flags->environment);
+    if (path != NULL || !flags->again)
+        config->path = bfr_config_find(&config->arena, path, flags->environment);
     if (config->path == NULL) { // defaults and the environment
         bfr_config_free(config);
         return bfr_config_parse("environment", "", flags, diag);
@@ -165,7 +166,7 @@ struct bfr_config *bfr_config_read(const char *path, const struct bfr_config_fla
     config->is_file = true;
     config->base_dir = bfr_config_directory(&config->arena, config->path, diag);
     if (config->base_dir != NULL)
-        text = bfr_config_read_file(&scratch, config->path, flags->regular, &size, diag);
+        text = bfr_config_read_file(&scratch, config->path, flags->again, &size, diag);
     if (text != NULL)
         root = bfr_tree_parse(&config->arena, config->path, text, size, diag);
     config->arena.failed |= scratch.failed;

@@ -33,7 +33,9 @@ struct bfr_config_flags {
     const char *plugin_dir;
     const char *log_level;
     const char *const *environment; // "NAME=value" list, NULL-terminated; normally environ
-    bool regular;                   // refuse what is no regular file: who reads it must not wait for a pipe
+    // A configuration is in force, and is read again: what is no regular file is refused, for nobody may wait for a pipe now,
+    // and `path` NULL stays without a file, whatever stands at the places by now.
+    bool again;
 };
 
 // `path` NULL: CONFIG_FILE, then the default places; with nothing at any of them, defaults and the environment. Returns NULL

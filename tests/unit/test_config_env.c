@@ -245,6 +245,18 @@ static void test_the_file_is_found_in_the_promised_order(void **state)
     fake_free(&run);
 }
 
+static void test_a_daemon_without_a_file_reads_none_again(void **state)
+{
+    (void)state;
+    static const char *const named[] = {"CONFIG_FILE=config.yaml", NULL};
+    const struct bfr_config_flags flags = {.environment = named, .again = true};
+    write_file("config.yaml", "app: {name: here}\n" PIPELINE);
+    struct fake_run run = fake_read(NULL, &flags);
+    assert_false(bfr_config_is_file(run.config));
+    assert_string_equal(bfr_config_settings(run.config)->app.name, "bytefreezer-receiver");
+    fake_free(&run);
+}
+
 static void test_a_named_file_must_be_there(void **state)
 {
     (void)state;
@@ -293,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_service_links_of_kubernetes_are_no_settings),
         cmocka_unit_test(test_a_section_that_is_no_mapping_stays_an_error),
         cmocka_unit_test_setup_teardown(test_the_file_is_found_in_the_promised_order, enter_directory, leave_directory),
+        cmocka_unit_test_setup_teardown(test_a_daemon_without_a_file_reads_none_again, enter_directory, leave_directory),
         cmocka_unit_test_setup_teardown(test_a_named_file_must_be_there, enter_directory, leave_directory),
         cmocka_unit_test_setup_teardown(test_paths_are_relative_to_the_file, enter_directory, leave_directory),
     };
