@@ -483,12 +483,12 @@ static uint64_t leave(struct app *app)
     uint64_t delay_ms = settings_of(app)->shutdown_delay_ms;
     uint64_t limit_ns = stop_limit(delay_ms * BFR_NS_PER_MS);
     bfr_mainloop_limit_stop(app->mainloop, limit_ns);
+    bfr_http_admin_unready(app->admin, "draining"); // before anything that may wait
+    bfr_http_server_shed(app->http);
     bfr_reloader_close(app->reloader);
     bfr_notify_stopping(app->notify);
     bfr_pulse_stopping(app->pulse);
     bfr_say(BFR_LOG_INFO, "main", "stopping", "delay_ms", bfr_num((int64_t)delay_ms).text, NULL);
-    bfr_http_admin_unready(app->admin, "draining");
-    bfr_http_server_shed(app->http);
     bfr_mainloop_pause(app->mainloop, asked_at + delay_ms * BFR_NS_PER_MS);
     return stop(app, asked_at + limit_ns - STOP_RESERVE_NS);
 }
