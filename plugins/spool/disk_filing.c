@@ -147,8 +147,9 @@ void bfr_disk_letter_note(const struct disk_entry *entry, const struct bfr_batch
     out->letter = bfr_letter_of(batch, out->id);
     out->letter.reason = trouble->reason;
     out->letter.attempts = trouble->attempts;
-    out->letter.first_error_ns = trouble->first_ns;
+    out->letter.first_error_ns = trouble->recalled ? 0 : trouble->first_ns;
     out->letter.last_error_ns = trouble->last_ns;
+    out->letter.redriven_ns = trouble->redriven_ns;
     out->letter.first_error = or_nothing(trouble->first_text);
     out->letter.last_error = or_nothing(trouble->last_text);
     for (uint32_t i = 0; i < entry->set->count; i++)

@@ -20,7 +20,8 @@
 
 static bool matches(const struct bfr_filter *filter, const struct letter_note *note)
 {
-    return bfr_filter_matches(filter, &note->batch, note->id);
+    return bfr_filter_matches(filter, &note->batch, note->id) &&
+           bfr_filter_matches_letter(filter, &note->letter, note->consumers, note->consumer_count);
 }
 
 // --- listing
@@ -148,6 +149,8 @@ static uint32_t copy_failed_page(struct disk_queue *queue, const struct bfr_filt
 {
     struct disk_entry *pinned[PAGE_LETTERS];
     uint32_t count = 0, found;
+    if (bfr_filter_of_letters(filter))
+        return 0;
     pthread_mutex_lock(&queue->work);
     do {
         found = pin_failed(queue, filter, *after, limit - count, pinned);
@@ -249,7 +252,7 @@ uint64_t bfr_disk_purge(void *self, const struct bfr_filter *filter, bool held, 
 
     while (purge_some(queue, filter, dry_run, &told, &after, last, &count))
         bfr_disk_keeper_pass(queue);
-    if (held)
+    if (held && !bfr_filter_of_letters(filter))
         count += bfr_disk_purge_held(queue, filter, dry_run, &told);
     if (count > 0 && !dry_run)
         queue->host->ready(queue->host);

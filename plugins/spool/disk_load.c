@@ -294,6 +294,7 @@ static struct disk_entry *make_entry(struct disk_queue *queue, const struct foun
         uint32_t reason = record->burial & 0xff;
         bfr_trouble_add(&entry->trouble, record->burial >> 8, NULL, queue->host->wall_ns(queue->host));
         bfr_trouble_bury(&entry->trouble, reason != 0 ? reason : (uint32_t)BFR_REASON_REJECTED);
+        entry->trouble.recalled = true;
     }
     return entry;
 }
@@ -443,7 +444,9 @@ static bool is_quiet(const struct disk_segment *segment)
         return false;
     for (const struct list *node = segment->entries.next; node != &segment->entries; node = node->next) {
         const struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
-        if (!entry->offered || entry->settle.leased > 0 || entry->trouble.first_ns != 0 || entry->pinned)
+        const struct trouble *trouble = &entry->trouble;
+        if (!entry->offered || entry->settle.leased > 0 || trouble->first_ns != 0 || trouble->redriven_ns != 0 ||
+            entry->pinned)
             return false;
     }
     return true;

@@ -40,6 +40,8 @@ struct redrive {
     uint64_t bytes;
     struct disk_errand errand;
     bool marks_flushed;
+    int64_t once_ns; // the mark of BFR_FILTER_ONCE for what moves; 0: none
+    uint64_t limit;  // of what may move
     uint64_t moved;
 };
 
@@ -58,7 +60,7 @@ static void complain(const struct redrive *redrive, const struct letter_note *no
 // --- in its segment
 
 // Wanted again by those that buried it; those that confirmed it have it. The mutex is held.
-static void revive(struct disk_queue *queue, struct disk_entry *entry)
+static void revive(struct disk_queue *queue, struct disk_entry *entry, int64_t once_ns)
 {
     list_remove(&entry->unfiled);
     for (uint32_t i = 0; i < entry->set->count; i++)
@@ -71,7 +73,7 @@ static void revive(struct disk_queue *queue, struct disk_entry *entry)
     entry->settle.open += entry->settle.buried;
     entry->settle.buried = 0;
     entry->buried = 0;
-    bfr_trouble_clear(&entry->trouble);
+    bfr_trouble_redrive(&entry->trouble, once_ns);
     queue->buried_batches--;
     queue->buried_bytes -= entry->body_bytes;
     queue->held_batches++;
@@ -84,7 +86,7 @@ static void redrive_entry(struct redrive *redrive, struct letter_in_hand *hand)
     tell(redrive, &hand->note); // before it can be leased, so that the books never see it stored while it is buried
     pthread_mutex_lock(&queue->mutex);
     bfr_disk_entry_withdraw(queue, hand->entry); // its claims are final: nothing waits, but it may be offered anew
-    revive(queue, hand->entry);
+    revive(queue, hand->entry, redrive->once_ns);
     bfr_disk_entry_offer(queue, hand->entry);
     pthread_mutex_unlock(&queue->mutex);
     redrive->moved++;
@@ -93,8 +95,9 @@ static void redrive_entry(struct redrive *redrive, struct letter_in_hand *hand)
 // --- from its files
 
 // The body from its file as an entry that the commit thread can write. NULL with errno.
-static struct disk_entry *entry_from_file(struct disk_queue *queue, const struct letter_note *note)
+static struct disk_entry *entry_from_file(const struct redrive *redrive, const struct letter_note *note)
 {
+    struct disk_queue *queue = redrive->queue;
     char *body = bfr_letter_read_body(queue->dir.letters, note);
     const struct bfr_span span = {(const uint8_t *)body, (size_t)note->batch.body_bytes};
     const struct disk_set *set = NULL;
@@ -118,6 +121,8 @@ static struct disk_entry *entry_from_file(struct disk_queue *queue, const struct
     entry->body_bytes = source.body_bytes;
     entry->body_crc32c = source.crc32c;
     entry->received_ns = source.received_ns;
+    entry->trouble.redriven_ns = note->letter.redriven_ns;
+    bfr_trouble_redrive(&entry->trouble, redrive->once_ns);
     bfr_disk_entry_open(queue, entry, set, 0, 0);
     return entry;
 }
@@ -127,7 +132,7 @@ static bool take_one(struct redrive *redrive, struct letter_note *note)
 {
     struct disk_queue *queue = redrive->queue;
     const char *why = NULL;
-    struct disk_entry *entry = entry_from_file(queue, note);
+    struct disk_entry *entry = entry_from_file(redrive, note);
     if (entry == NULL) {
         why = errno == EILSEQ ? "its .batch is damaged" : strerror(errno);
     } else if (bfr_disk_reserve(queue, note->letter.tenant, note->letter.body_bytes) != BFR_ROOM_OK) {
@@ -228,24 +233,25 @@ static bool redrive_file(struct redrive *redrive, struct letter_note *note)
     return take_one(redrive, note);
 }
 
-// From the letter behind `after` on until a group is full. False: that was all.
+// From the letter behind `after` on until a group is full or the limit reached. False: that was all.
 static bool redrive_some(struct redrive *redrive, const struct bfr_filter *filter, bool dry_run, uint64_t *after,
                          uint64_t last, uint64_t *matched)
 {
     struct disk_queue *queue = redrive->queue;
     struct letter_in_hand hand;
     struct letter_walk walk;
-    bool full = false;
+    bool full = false, spent = false;
 
     pthread_mutex_lock(&queue->work);
     redrive->marks_flushed = false; // the keeper may have made letters of others since
     bfr_letter_walk_begin(&walk, queue, *after);
-    while (!full && bfr_letter_walk_next(&walk, &hand)) {
+    while (!full && !spent && bfr_letter_walk_next(&walk, &hand)) {
         if (walk.after > last) {
             bfr_letter_put_back(queue, &hand);
             break;
         }
-        bool hit = bfr_filter_matches(filter, &hand.note.batch, hand.note.id);
+        bool hit = bfr_filter_matches(filter, &hand.note.batch, hand.note.id) &&
+                   bfr_filter_matches_letter(filter, &hand.note.letter, hand.note.consumers, hand.note.consumer_count);
         bool taken = false;
         *matched += hit ? 1 : 0;
         if (hit && !dry_run && hand.entry != NULL)
@@ -254,13 +260,14 @@ static bool redrive_some(struct redrive *redrive, const struct bfr_filter *filte
             taken = redrive_file(redrive, &hand.note);
         if (!taken)
             bfr_letter_put_back(queue, &hand);
+        spent = (dry_run ? *matched : redrive->moved + redrive->count) >= redrive->limit;
         full = redrive->count == AT_ONCE || redrive->bytes >= AT_ONCE_BYTES;
     }
     *after = walk.after;
     bfr_letter_walk_end(&walk);
     finish_some(redrive);
     pthread_mutex_unlock(&queue->work);
-    return full;
+    return full && !spent;
 }
 
 uint64_t bfr_disk_redrive(void *self, const struct bfr_filter *filter, bool dry_run,
@@ -268,7 +275,11 @@ uint64_t bfr_disk_redrive(void *self, const struct bfr_filter *filter, bool dry_
 {
     struct disk_queue *queue = self;
     const struct disk_told told = {moved, arg};
-    struct redrive redrive = {.queue = queue, .told = &told};
+    bool once = (filter->flags & BFR_FILTER_ONCE) != 0;
+    struct redrive redrive = {.queue = queue,
+                              .told = &told,
+                              .once_ns = once ? queue->host->wall_ns(queue->host) : 0,
+                              .limit = bfr_filter_limit(filter)};
     uint64_t matched = 0, after = 0, last = bfr_letter_walk_last(queue);
 
     redrive.some = calloc(AT_ONCE, sizeof *redrive.some);

@@ -166,6 +166,7 @@ static void fill_letter(const json_t *root, struct letter_note *note)
     note->letter.attempts = (uint32_t)number_of(root, "attempts");
     note->letter.first_error_ns = time_from(json_object_get(root, "first_error_at"));
     note->letter.last_error_ns = time_from(json_object_get(root, "last_error_at"));
+    note->letter.redriven_ns = time_from(json_object_get(root, "redriven_at"));
     note->letter.first_error = text_of(root, "first_error");
     note->letter.last_error = text_of(root, "last_error");
 }

@@ -44,6 +44,7 @@ static void fill_letter(const struct held *held, const char *id, struct bfr_lett
     out->attempts = trouble->attempts;
     out->first_error_ns = trouble->first_ns;
     out->last_error_ns = trouble->last_ns;
+    out->redriven_ns = trouble->redriven_ns;
     out->first_error = trouble->first_text != NULL ? trouble->first_text : "";
     out->last_error = trouble->last_text != NULL ? trouble->last_text : "";
 }
@@ -70,17 +71,31 @@ static void copy_letter(const struct held *held, struct letter_copy *out)
     COPY(out, last_error);
 }
 
-static bool matches(const struct bfr_filter *filter, const struct held *held)
+static bool matches(const struct memory_queue *queue, const struct bfr_filter *filter, const struct held *held)
 {
+    const char *buriers[MEMORY_CONSUMERS_MAX];
+    struct bfr_letter letter;
     char id[MEMORY_ID_SIZE];
+    uint32_t count = 0;
+
     write_id(held, id);
-    return bfr_filter_matches(filter, held->batch, id);
+    if (!bfr_filter_matches(filter, held->batch, id))
+        return false;
+    if (!bfr_filter_of_letters(filter))
+        return true;
+    for (uint32_t i = 0; i < queue->consumer_count; i++)
+        if (held->claims[i].state == CLAIM_BURIED)
+            buriers[count++] = queue->consumer_names[i];
+    fill_letter(held, id, &letter);
+    return bfr_filter_matches_letter(filter, &letter, buriers, count);
 }
 
-static bool is_wanted(const struct bfr_filter *filter, const struct held *held)
+static bool is_wanted(const struct memory_queue *queue, const struct bfr_filter *filter, const struct held *held)
 {
     bool retry = (filter->flags & BFR_FILTER_RETRY) != 0;
-    return (!retry || (held->offered && held->trouble.first_ns != 0)) && matches(filter, held);
+    if (retry && (!held->offered || held->trouble.first_ns == 0 || bfr_filter_of_letters(filter)))
+        return false;
+    return matches(queue, filter, held);
 }
 
 // Into its place among the first `limit` by sequence: held batches do not stand in that order after a redrive.
@@ -107,7 +122,7 @@ static uint32_t copy_page(struct memory_queue *queue, const struct bfr_filter *f
     pthread_mutex_lock(&queue->mutex);
     for (struct list *node = list->next; node != list; node = node->next) {
         const struct held *held = LIST_OWNER(node, struct held, link);
-        if (held->sequence > *after && is_wanted(filter, held))
+        if (held->sequence > *after && is_wanted(queue, filter, held))
             count = keep_lowest(held, limit, count, lowest);
         if (!retry && count == limit) // letters stand in order
             break;
@@ -146,16 +161,17 @@ uint32_t bfr_memory_letters(void *self, const struct bfr_filter *filter, const c
     return visited;
 }
 
-// Count what matches in `list`; unless `out` is NULL, move it there. The mutex is held.
-static uint64_t select_matching(struct list *list, const struct bfr_filter *filter, struct list *out)
+// Count what matches in `list`, `most` at most; unless `out` is NULL, move it there. The mutex is held.
+static uint64_t select_matching(const struct memory_queue *queue, struct list *list, const struct bfr_filter *filter,
+                                uint64_t most, struct list *out)
 {
     uint64_t count = 0;
     struct list *next;
 
-    for (struct list *node = list->next; node != list; node = next) {
+    for (struct list *node = list->next; node != list && count < most; node = next) {
         struct held *held = LIST_OWNER(node, struct held, link);
         next = node->next;
-        if (!held->offered || held->settle.leased > 0 || !matches(filter, held))
+        if (!held->offered || held->settle.leased > 0 || !matches(queue, filter, held))
             continue;
         count++;
         if (out != NULL) {
@@ -199,12 +215,12 @@ static void uncount_buried(struct memory_queue *queue, const struct list *list)
 }
 
 // Wanted again by those that buried it; those that confirmed it have it.
-static void revive(struct memory_queue *queue, struct held *held)
+static void revive(struct memory_queue *queue, struct held *held, int64_t once_ns)
 {
     for (uint32_t i = 0; i < queue->consumer_count; i++)
         if (bfr_settle_redrive(&held->settle, &held->claims[i].state))
             held->claims[i].lease.attempts = 0;
-    bfr_trouble_clear(&held->trouble);
+    bfr_trouble_redrive(&held->trouble, once_ns);
     queue->held_batches++;
     queue->held_bytes += held->batch->body_bytes;
     list_push_head(&queue->held, &held->link); // older than what is held
@@ -215,11 +231,13 @@ uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dr
                             void (*moved)(void *arg, const struct bfr_letter *letter), void *arg)
 {
     struct memory_queue *queue = self;
+    int64_t once_ns = (filter->flags & BFR_FILTER_ONCE) != 0 ? queue->host->wall_ns(queue->host) : 0;
     struct list chosen;
 
     list_init(&chosen);
     pthread_mutex_lock(&queue->mutex);
-    uint64_t count = select_matching(&queue->letters, filter, dry_run ? NULL : &chosen);
+    uint64_t count =
+        select_matching(queue, &queue->letters, filter, bfr_filter_limit(filter), dry_run ? NULL : &chosen);
     pthread_mutex_unlock(&queue->mutex);
     if (list_empty(&chosen))
         return count;
@@ -231,7 +249,7 @@ uint64_t bfr_memory_redrive(void *self, const struct bfr_filter *filter, bool dr
     while (!list_empty(&chosen)) {
         struct held *held = LIST_OWNER(chosen.prev, struct held, link); // from behind: each goes in front
         list_remove(&held->link);
-        revive(queue, held);
+        revive(queue, held, once_ns);
     }
     pthread_mutex_unlock(&queue->mutex);
     queue->host->ready(queue->host);
@@ -276,9 +294,9 @@ uint64_t bfr_memory_purge(void *self, const struct bfr_filter *filter, bool with
     list_init(&letters);
     list_init(&held);
     pthread_mutex_lock(&queue->mutex);
-    uint64_t count = select_matching(&queue->letters, filter, dry_run ? NULL : &letters);
-    if (with_held)
-        count += select_matching(&queue->held, filter, dry_run ? NULL : &held);
+    uint64_t count = select_matching(queue, &queue->letters, filter, UINT64_MAX, dry_run ? NULL : &letters);
+    if (with_held && !bfr_filter_of_letters(filter))
+        count += select_matching(queue, &queue->held, filter, UINT64_MAX, dry_run ? NULL : &held);
     take_out_letters(queue, &letters);
     take_out_held(queue, &held);
     if (!list_empty(&letters) || !list_empty(&held))

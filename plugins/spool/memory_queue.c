@@ -4,6 +4,7 @@
 #include "memory_queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <bfr/text.h>
 
@@ -28,19 +29,23 @@ uint32_t bfr_memory_new(const struct bfr_host *host, uint64_t limit_bytes, struc
 uint32_t bfr_memory_consumers(void *self, const char *const *names, uint32_t count, struct bfr_err *err)
 {
     struct memory_queue *queue = self;
-    (void)names; // numbers are all a queue without a disk needs
 
     if (count == 0 || count > MEMORY_CONSUMERS_MAX)
         return bfr_err_set(err, BFR_EINVAL, "%u consumers; a memory queue serves 1 to %d", count, MEMORY_CONSUMERS_MAX);
     if (queue->backlogs != NULL)
         return bfr_err_set(err, BFR_EINVAL, "the consumers have been told before; they are told once");
     queue->backlogs = calloc(count, sizeof *queue->backlogs);
-    if (queue->backlogs == NULL)
-        return bfr_err_set(err, BFR_ENOMEM, "out of memory for %u consumers", count);
-    for (uint32_t i = 0; i < count; i++)
+    queue->consumer_names = calloc(count, sizeof *queue->consumer_names);
+    bool good = queue->backlogs != NULL && queue->consumer_names != NULL;
+    for (uint32_t i = 0; good && i < count; i++) {
         bfr_backlog_init(&queue->backlogs[i]);
+        queue->consumer_names[i] = strdup(names[i]);
+        good = queue->consumer_names[i] != NULL;
+        queue->consumer_count++;
+    }
+    if (!good)
+        return bfr_err_set(err, BFR_ENOMEM, "out of memory for %u consumers", count);
     bfr_tenants_init(&queue->tenants, count);
-    queue->consumer_count = count;
     return BFR_OK;
 }
 
@@ -76,8 +81,11 @@ void bfr_memory_free(struct memory_queue *queue)
     bfr_tenants_free(&queue->tenants);
     bfr_memory_forget_all(queue, &queue->held);
     bfr_memory_forget_all(queue, &queue->letters);
-    for (uint32_t i = 0; i < queue->consumer_count; i++)
+    for (uint32_t i = 0; i < queue->consumer_count; i++) {
         bfr_backlog_free(&queue->backlogs[i]);
+        free(queue->consumer_names[i]);
+    }
+    free(queue->consumer_names);
     free(queue->backlogs);
     pthread_mutex_destroy(&queue->mutex);
     free(queue);

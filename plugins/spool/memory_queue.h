@@ -20,6 +20,7 @@ struct memory_queue {
     const struct bfr_host *host;
     uint64_t limit_bytes;
     uint32_t consumer_count; // fixed before start
+    char **consumer_names;
 
     pthread_mutex_t mutex;
     struct backlog *backlogs; // one per consumer

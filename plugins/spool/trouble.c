@@ -49,3 +49,10 @@ void bfr_trouble_clear(struct trouble *trouble)
     free(trouble->last_text);
     *trouble = (struct trouble){0};
 }
+
+void bfr_trouble_redrive(struct trouble *trouble, int64_t once_ns)
+{
+    int64_t redriven_ns = once_ns != 0 ? once_ns : trouble->redriven_ns;
+    bfr_trouble_clear(trouble);
+    trouble->redriven_ns = redriven_ns;
+}

@@ -4,6 +4,7 @@
 #ifndef BFR_SPOOL_TROUBLE_H
 #define BFR_SPOOL_TROUBLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TROUBLE_TEXT_MAX 511 // bytes kept of one error text
@@ -15,6 +16,8 @@ struct trouble {
     int64_t last_ns;
     char *first_text; // NULL: none
     char *last_text;
+    int64_t redriven_ns; // when it was redriven with BFR_FILTER_ONCE; 0: never
+    bool recalled;       // found at start: the times are those of finding it
 };
 
 // One more failure at `wall_ns`; `attempts` is the highest that any consumer reports. `text` may be NULL.
@@ -23,5 +26,7 @@ void bfr_trouble_add(struct trouble *trouble, uint32_t attempts, const char *tex
 void bfr_trouble_bury(struct trouble *trouble, uint32_t reason);
 // As new.
 void bfr_trouble_clear(struct trouble *trouble);
+// It is tried anew: as new but for the mark of BFR_FILTER_ONCE, which is set when `once_ns` is not 0.
+void bfr_trouble_redrive(struct trouble *trouble, int64_t once_ns);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <bfr/abi.h>
 #include <bfr/text.h>
 
 #define NS_PER_S 1000000000
@@ -71,6 +72,7 @@ json_t *bfr_letter_json(const struct bfr_letter *letter, bfr_letter_text_value *
         {"stored_sha256", digest_value(letter->stored_sha256)},
         {"source_sha256", digest_value(letter->source_sha256)},
         {"account_id", text_value(letter->account)},
+        {"redriven_at", bfr_letter_time_value(BFR_HAS(letter, redriven_ns) ? letter->redriven_ns : 0)},
     };
     json_t *root = json_object();
     bool good = root != NULL;

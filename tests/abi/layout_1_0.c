@@ -237,15 +237,20 @@ SLOT(bfr_burial, reason, 4, 4);
 SLOT(bfr_burial, attempts, 8, 4);
 SLOT(bfr_burial, text, 16, 8);
 
-SIZE(bfr_filter, 40);
+SIZE(bfr_filter, 72);
 SLOT(bfr_filter, size, 0, 4);
 SLOT(bfr_filter, flags, 4, 4);
 SLOT(bfr_filter, tenant, 8, 8);
 SLOT(bfr_filter, dataset, 16, 8);
 SLOT(bfr_filter, filename, 24, 8);
 SLOT(bfr_filter, id, 32, 8);
+SLOT(bfr_filter, consumer, 40, 8);
+SLOT(bfr_filter, failed_from_ns, 48, 8);
+SLOT(bfr_filter, failed_to_ns, 56, 8);
+SLOT(bfr_filter, reason, 64, 4);
+SLOT(bfr_filter, limit, 68, 4);
 
-SIZE(bfr_letter, 184);
+SIZE(bfr_letter, 192);
 SLOT(bfr_letter, size, 0, 4);
 SLOT(bfr_letter, reason, 4, 4);
 SLOT(bfr_letter, id, 8, 8);
@@ -264,6 +269,7 @@ SLOT(bfr_letter, first_error, 104, 8);
 SLOT(bfr_letter, last_error, 112, 8);
 SLOT(bfr_letter, stored_sha256, 120, 32);
 SLOT(bfr_letter, source_sha256, 152, 32);
+SLOT(bfr_letter, redriven_ns, 184, 8);
 
 SIZE(bfr_queue_stats, 80);
 SLOT(bfr_queue_stats, size, 0, 4);
@@ -405,6 +411,7 @@ VALUE(BFR_REQUEST_TENANT_ONLY, 1);
 VALUE(BFR_LEASE_PROBE, 1);
 VALUE(BFR_RECENT_COUNTED, 1);
 VALUE(BFR_FILTER_RETRY, 1);
+VALUE(BFR_FILTER_ONCE, 2);
 VALUE(BFR_KIND_AUTH, 1);
 VALUE(BFR_KIND_QUEUE, 2);
 VALUE(BFR_KIND_SINK, 3);

@@ -13,6 +13,7 @@ struct seen {
     char ids[16][32];
     uint32_t reason;
     uint32_t attempts;
+    int64_t first_error_ns, last_error_ns;
     char first_error[64];
     char last_error[64];
 };
@@ -24,6 +25,8 @@ static bool visit(void *arg, const struct bfr_letter *letter)
     snprintf(seen->ids[seen->count++], sizeof seen->ids[0], "%s", letter->id);
     seen->reason = letter->reason;
     seen->attempts = letter->attempts;
+    seen->first_error_ns = letter->first_error_ns;
+    seen->last_error_ns = letter->last_error_ns;
     snprintf(seen->first_error, sizeof seen->first_error, "%s", letter->first_error);
     snprintf(seen->last_error, sizeof seen->last_error, "%s", letter->last_error);
     return true;
@@ -348,6 +351,116 @@ static void test_batches_of_a_consumer_that_is_gone_can_be_purged(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
+static uint64_t matching(struct stage *stage, const struct bfr_filter *filter)
+{
+    return stage->table->redrive(stage->self, filter, true, NULL, NULL);
+}
+
+static bool three_letters_have_files(struct stage *stage)
+{
+    (void)stage;
+    return count_files("dlq", ".json") == 3 && count_files("dlq", ".tmp") == 0;
+}
+
+static void bury_because(struct stage *stage, uint32_t consumer, const char *name, uint32_t reason)
+{
+    put_stored(stage, "acme", name, 1000);
+    (void)ack_one(stage, 1 - consumer, lease_one(stage, 1 - consumer));
+    assert_int_equal(bury_one(stage, consumer, lease_one(stage, consumer), reason, 2, "no"), BFR_SETTLED_BURIED);
+}
+
+// In their segments or in files.
+static void letters_are_selected(const char *extra, bool filed)
+{
+    struct stage stage = open_stage_for("a", "b", extra);
+    struct seen seen = {0};
+    struct bfr_filter filter = everything;
+
+    bury_because(&stage, 0, "one", BFR_REASON_ATTEMPTS);
+    bury_because(&stage, 1, "two", BFR_REASON_ATTEMPTS);
+    bury_because(&stage, 0, "three", BFR_REASON_REJECTED);
+    assert_true(!filed || eventually(&stage, three_letters_have_files));
+    filter.reason = BFR_REASON_ATTEMPTS;
+    assert_int_equal(matching(&stage, &filter), 2);
+    filter.consumer = "a";
+    assert_int_equal(stage.table->letters(stage.self, &filter, NULL, 10, visit, &seen), 1);
+    assert_string_equal(seen.names[0], "one");
+    filter.failed_from_ns = seen.first_error_ns;
+    filter.failed_to_ns = seen.last_error_ns;
+    assert_int_equal(matching(&stage, &filter), 1);
+    filter.failed_from_ns++;
+    assert_int_equal(matching(&stage, &filter), 0);
+    filter.failed_from_ns = 0;
+    filter.failed_to_ns--;
+    assert_int_equal(matching(&stage, &filter), 0);
+    filter.size = offsetof(struct bfr_filter, consumer); // of a caller that knows no more
+    assert_int_equal(matching(&stage, &filter), 3);
+    plugin_file_finish(stage.fake);
+}
+
+static void test_filed_letters_are_selected_by_consumer_reason_and_time(void **state)
+{
+    (void)state;
+    letters_are_selected(NULL, true);
+}
+
+static void test_letters_without_files_are_selected_by_consumer_reason_and_time(void **state)
+{
+    (void)state;
+    letters_are_selected("dlq_max_share=0", false);
+}
+
+// Of a letter that is found at start without a file it is not known when it failed: no time fits it.
+static void test_a_letter_found_in_its_segment_is_of_no_time(void **state)
+{
+    struct stage stage = open_stage("dlq_max_share=0");
+    struct bfr_filter filter = everything;
+    (void)state;
+
+    bury_new(&stage, "one");
+    plugin_file_finish(stage.fake);
+    stage = open_stage("dlq_max_share=0");
+    while (stats_of(&stage).buried_batches == 0)
+        usleep(1000);
+    for (int i = 0; i < WAIT_MS && matching(&stage, &filter) == 0; i++)
+        usleep(1000);
+    assert_int_equal(matching(&stage, &filter), 1);
+    filter.failed_from_ns = 1;
+    assert_int_equal(matching(&stage, &filter), 0);
+    plugin_file_finish(stage.fake);
+}
+
+static void test_redrive_once_keeps_to_its_limit_and_is_known_after_a_restart(void **state)
+{
+    struct stage stage = open_stage(NULL);
+    struct bfr_filter once = everything;
+    (void)state;
+
+    once.flags = BFR_FILTER_ONCE;
+    once.limit = 2;
+    bury_new(&stage, "one");
+    bury_new(&stage, "two");
+    bury_new(&stage, "three");
+    assert_true(eventually(&stage, three_letters_have_files));
+    assert_int_equal(stage.table->redrive(stage.self, &once, false, NULL, NULL), 2);
+    assert_int_equal(stats_of(&stage).buried_batches, 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(bury_one(&stage, 0, lease_one(&stage, 0), BFR_REASON_ATTEMPTS, 2, "no"), BFR_SETTLED_BURIED);
+    assert_int_equal(matching(&stage, &once), 1);
+    assert_true(eventually(&stage, three_letters_have_files));
+    plugin_file_finish(stage.fake);
+
+    stage = open_stage(NULL);
+    assert_int_equal(matching(&stage, &everything), 3);
+    assert_int_equal(matching(&stage, &once), 1);
+    // A person may do it as often as he likes, and the mark stays.
+    assert_int_equal(stage.table->redrive(stage.self, &everything, false, NULL, NULL), 3);
+    for (int i = 0; i < 3; i++)
+        (void)bury_one(&stage, 0, lease_one(&stage, 0), BFR_REASON_ATTEMPTS, 2, "no");
+    assert_int_equal(matching(&stage, &once), 1);
+    plugin_file_finish(stage.fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +474,10 @@ int main(void)
         TEST(test_space_comes_back_while_many_held_batches_are_purged),
         TEST(test_the_key_of_a_letter_past_its_age_is_free_at_once),
         TEST(test_batches_of_a_consumer_that_is_gone_can_be_purged),
+        TEST(test_filed_letters_are_selected_by_consumer_reason_and_time),
+        TEST(test_letters_without_files_are_selected_by_consumer_reason_and_time),
+        TEST(test_a_letter_found_in_its_segment_is_of_no_time),
+        TEST(test_redrive_once_keeps_to_its_limit_and_is_known_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,6 +177,89 @@ static void test_letters_count_against_the_limit(void **state)
     plugin_file_finish(stage.fake);
 }
 
+static uint64_t matching(struct stage *stage, const struct bfr_filter *filter)
+{
+    return stage->table->redrive(stage->self, filter, true, NULL, NULL);
+}
+
+static void bury_because(struct stage *stage, uint32_t consumer, const char *filename, uint32_t reason)
+{
+    assert_true(put_one(stage, "acme", filename, 10));
+    (void)ack_one(stage, 1 - consumer, lease_one(stage, 1 - consumer, 0));
+    assert_int_equal(bury_one(stage, consumer, lease_one(stage, consumer, 0), reason, 2, "no"), BFR_SETTLED_BURIED);
+}
+
+static void test_letters_are_selected_by_consumer_reason_and_time(void **state)
+{
+    struct stage stage = open_stage("1MiB", 2);
+    struct seen seen = {.stage = &stage};
+    struct bfr_filter filter = everything;
+    (void)state;
+
+    bury_because(&stage, 0, "a.gz", BFR_REASON_ATTEMPTS);
+    bury_because(&stage, 1, "b.gz", BFR_REASON_ATTEMPTS);
+    bury_because(&stage, 0, "c.gz", BFR_REASON_REJECTED);
+    assert_int_equal(matching(&stage, &filter), 3);
+    filter.reason = BFR_REASON_ATTEMPTS;
+    assert_int_equal(matching(&stage, &filter), 2);
+    filter.consumer = "one";
+    assert_int_equal(matching(&stage, &filter), 1);
+    assert_int_equal(stage.table->letters(stage.self, &filter, NULL, 10, visit, &seen), 1);
+    assert_int_equal(seen.last.reason, BFR_REASON_ATTEMPTS);
+    filter.failed_from_ns = seen.last.first_error_ns;
+    filter.failed_to_ns = seen.last.last_error_ns;
+    assert_int_equal(matching(&stage, &filter), 1);
+    filter.failed_from_ns++;
+    assert_int_equal(matching(&stage, &filter), 0);
+    filter.failed_from_ns = 0;
+    filter.failed_to_ns--;
+    assert_int_equal(matching(&stage, &filter), 0);
+    filter.size = offsetof(struct bfr_filter, consumer); // of a caller that knows no more
+    assert_int_equal(matching(&stage, &filter), 3);
+    plugin_file_finish(stage.fake);
+}
+
+static void test_redrive_once_marks_what_it_moves_and_keeps_to_its_limit(void **state)
+{
+    struct stage stage = open_stage("1MiB", 1);
+    struct seen seen = {.stage = &stage};
+    struct bfr_filter once = everything;
+    (void)state;
+
+    once.flags = BFR_FILTER_ONCE;
+    once.limit = 1;
+    bury_new(&stage, "acme", "a.gz");
+    bury_new(&stage, "acme", "b.gz");
+    assert_int_equal(stage.table->redrive(stage.self, &once, false, NULL, NULL), 1);
+    assert_int_equal(stats_of(&stage).buried_batches, 1);
+    assert_int_equal(bury_one(&stage, 0, lease_one(&stage, 0, 0), BFR_REASON_ATTEMPTS, 2, "no"), BFR_SETTLED_BURIED);
+    once.limit = 0;
+    assert_int_equal(matching(&stage, &once), 1); // the one that was not moved
+    assert_int_equal(stage.table->letters(stage.self, &everything, NULL, 10, visit, &seen), 2);
+    assert_true(seen.last.redriven_ns != 0);
+    // A person may do it as often as he likes, and the mark stays.
+    assert_int_equal(stage.table->redrive(stage.self, &everything, false, NULL, NULL), 2);
+    for (int i = 0; i < 2; i++)
+        (void)bury_one(&stage, 0, lease_one(&stage, 0, 0), BFR_REASON_ATTEMPTS, 2, "no");
+    assert_int_equal(matching(&stage, &once), 1);
+    assert_int_equal(matching(&stage, &everything), 2);
+    plugin_file_finish(stage.fake);
+}
+
+static void test_a_filter_of_letters_spares_what_is_held(void **state)
+{
+    struct stage stage = open_stage("1MiB", 1);
+    struct bfr_filter filter = everything;
+    (void)state;
+
+    bury_new(&stage, "acme", "a.gz");
+    put_one(&stage, "acme", "b.gz", 10);
+    filter.reason = BFR_REASON_CONFLICT;
+    assert_int_equal(stage.table->purge(stage.self, &filter, true, false, NULL, NULL), 1);
+    assert_int_equal(stats_of(&stage).held_batches, 1);
+    plugin_file_finish(stage.fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +269,9 @@ int main(void)
         cmocka_unit_test(test_redrive_asks_only_those_who_buried),
         cmocka_unit_test(test_purge_forgets_letters_and_on_request_what_is_not_lent),
         cmocka_unit_test(test_letters_count_against_the_limit),
+        cmocka_unit_test(test_letters_are_selected_by_consumer_reason_and_time),
+        cmocka_unit_test(test_redrive_once_marks_what_it_moves_and_keeps_to_its_limit),
+        cmocka_unit_test(test_a_filter_of_letters_spares_what_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,6 +235,41 @@ static void burying_makes_a_letter(const struct subject *subject)
     stage_close(subject, fake);
 }
 
+static uint64_t matching(const struct subject *subject, struct bfr_fake *fake, const struct bfr_filter *filter)
+{
+    return table(subject)->redrive(bfr_fake_self(fake), filter, true, NULL, NULL);
+}
+
+// The host redrives by these without being asked: a queue that skips one would take back what nobody wants tried again.
+static void filters_of_letters_are_honoured(const struct subject *subject)
+{
+    const struct bfr_queue_vtable *queue = table(subject);
+    const struct bfr_filter any = {.size = sizeof any, .tenant = "*", .dataset = "*"};
+    struct bfr_filter other_reason = any, other_consumer = any, before = any, after = any, once = any;
+    if (!BFR_HAS_CALL(queue, redrive))
+        skip("it keeps no letters");
+    other_reason.reason = BFR_REASON_ATTEMPTS;
+    other_consumer.consumer = "nobody";
+    before.failed_to_ns = 1;
+    after.failed_from_ns = INT64_MAX;
+    once.flags = BFR_FILTER_ONCE;
+    once.limit = 1;
+    struct bfr_fake *fake = stage_started(subject);
+    const struct bfr_batch *batch = stage_batch(fake, "acme", SMALL);
+    hold(subject, fake, batch);
+    must(bury(subject, fake, lease_one(subject, fake, 0)) == BFR_SETTLED_BURIED, "buried is SETTLED_BURIED");
+    must(matching(subject, fake, &other_reason) == 0, "a filter's reason is not looked at");
+    must(matching(subject, fake, &other_consumer) == 0, "a filter's consumer is not looked at");
+    must(matching(subject, fake, &before) == 0, "a filter's failed_to_ns is not looked at");
+    must(matching(subject, fake, &after) == 0, "a filter's failed_from_ns is not looked at");
+    must(queue->redrive(bfr_fake_self(fake), &once, false, NULL, NULL) == 1, "BFR_FILTER_ONCE did not move the letter");
+    must(bury(subject, fake, lease_one(subject, fake, 0)) == BFR_SETTLED_BURIED, "buried again is SETTLED_BURIED");
+    must(matching(subject, fake, &once) == 0, "BFR_FILTER_ONCE matches a letter that it has moved before");
+    must(matching(subject, fake, &any) == 1, "a letter that was redriven once is lost");
+    bfr_fake_batch_release(fake, batch);
+    stage_close(subject, fake);
+}
+
 static void leases_keep_their_limits(const struct subject *subject)
 {
     struct bfr_fake *fake = stage_started(subject);
@@ -359,6 +394,7 @@ const struct check queue_checks[] = {
     {"queue: consumers advance alone", consumers_advance_alone},
     {"queue: nack keeps attempts and waits for its time", nack_waits_for_its_time},
     {"queue: burying makes a letter; redrive and purge", burying_makes_a_letter},
+    {"queue: filters of letters are honoured", filters_of_letters_are_honoured},
     {"queue: leases keep their limits", leases_keep_their_limits},
     {"queue: reserve and release balance", admission_is_exact},
     {"queue: stop releases, a restart gives back what is stable", restart_keeps_what_is_stable},

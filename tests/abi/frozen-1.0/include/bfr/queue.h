@@ -69,9 +69,13 @@ enum bfr_room {
 
 /* Held batches with failed attempts, instead of dead letters. For `letters` alone. */
 #define BFR_FILTER_RETRY UINT32_C(1)
+/* Letters that were never redriven with this flag; `redrive` marks those that it moves, for as long as the queue knows
+ * the batch. So whoever redrives without being asked moves no batch twice. */
+#define BFR_FILTER_ONCE UINT32_C(2)
 
 /* Which letters or batches: an empty or NULL member matches nothing, "*" anything, else equality. `filename` and `id`
- * are the exception: NULL matches anything. */
+ * are the exception: NULL matches anything. The members from `consumer` on, and BFR_FILTER_ONCE, ask for what only a
+ * dead letter has: no held batch matches a filter that uses one of them. A queue must honour all of them. */
 struct bfr_filter {
     uint32_t size;  /* sizeof(struct bfr_filter) */
     uint32_t flags; /* BFR_FILTER_* */
@@ -79,6 +83,11 @@ struct bfr_filter {
     const char *dataset;
     const char *filename;
     const char *id;
+    const char *consumer;   /* it is among those that buried it; NULL = any */
+    int64_t failed_from_ns; /* its first error came then or later, Unix time; 0 = any; one not known does not match */
+    int64_t failed_to_ns;   /* its last error came then or before; 0 = any */
+    uint32_t reason;        /* enum bfr_reason; 0 = any */
+    uint32_t limit;         /* `redrive` moves at most so many; 0 = all */
 };
 
 /* A dead letter, or a held batch with failed attempts, as shown to people. Valid during the visit. */
@@ -101,6 +110,7 @@ struct bfr_letter {
     const char *last_error;
     uint8_t stored_sha256[32];
     uint8_t source_sha256[32];
+    int64_t redriven_ns; /* when it was redriven with BFR_FILTER_ONCE; 0 = never */
 };
 
 /* Figures for metrics and the dashboard. A queue fills what it knows; the caller zeroes the struct. */
