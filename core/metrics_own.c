@@ -41,6 +41,7 @@ static const char *const counters_and_gauges[] = {
     "queue_bytes",
     "recovered_batches_total",
     "recovered_bytes_total",
+    "redriven_total",
     "sink_attempts_total",
     "sink_in_flight",
     "stored_batches_total",

@@ -58,6 +58,7 @@ struct bfr_pipeline {
     uint32_t entry_level; // enum bfr_ack_level that a batch has once the first queue has stored it
     bool pumps;
 
+    struct bfr_pump *recovery; // pipe_recovery.c; NULL without pumps
     struct bfr_rescue *rescue; // at the end, when the stable queue fails
 
     atomic_bool started;

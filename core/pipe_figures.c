@@ -33,6 +33,22 @@ static struct bfr_series *series(struct bfr_metric *metric, const char *const *v
     return metric != NULL ? bfr_metric_series(metric, values) : NULL;
 }
 
+static void redriven_init(struct bfr_pipe_figures *figures, struct bfr_metrics *metrics)
+{
+    static const char *const by_label[] = {"by", NULL};
+    static const char *const names[] = {
+        [BFR_REDRIVEN_BY_REQUEST] = "request",
+        [BFR_REDRIVEN_BY_RECOVERY] = "recovery",
+    };
+    struct bfr_metric *redriven = bfr_metrics_register(
+        metrics, BFR_METRIC_COUNTER, PREFIX "redriven_total",
+        "Dead letters offered to their sinks again: on request, or by itself on a sink's recovery.", by_label);
+    for (uint32_t by = 0; by < BFR_REDRIVEN_BY_COUNT; by++) {
+        const char *const values[] = {names[by], NULL};
+        figures->redriven[by] = series(redriven, values);
+    }
+}
+
 void bfr_pipe_figures_init(struct bfr_pipe_figures *figures, struct bfr_metrics *metrics)
 {
     static const char *const reason_label[] = {"reason", NULL};
@@ -46,6 +62,7 @@ void bfr_pipe_figures_init(struct bfr_pipe_figures *figures, struct bfr_metrics 
         const char *const values[] = {bfr_reason_name(reason), NULL};
         figures->buried[reason] = series(buried, values);
     }
+    redriven_init(figures, metrics);
 }
 
 void bfr_sink_figures_init(struct bfr_sink_figures *figures, struct bfr_metrics *metrics, struct bfr_traffic *traffic,

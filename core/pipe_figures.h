@@ -9,7 +9,10 @@
 #include "pipe_delivery.h"
 #include "pipe_traffic.h"
 
-#define BFR_REASON_COUNT     (BFR_REASON_EXPIRED + 1)
+#define BFR_REASON_COUNT (BFR_REASON_EXPIRED + 1)
+// Who wanted letters to be tried again.
+enum bfr_redriven_by { BFR_REDRIVEN_BY_REQUEST, BFR_REDRIVEN_BY_RECOVERY, BFR_REDRIVEN_BY_COUNT };
+
 #define BFR_ATTEMPT_OUTCOMES 5 // stored, retry, outage, reject, fatal
 
 // Of one sink. All series may be NULL (short of memory at start): updates accept that.
@@ -23,6 +26,7 @@ struct bfr_sink_figures {
 struct bfr_pipe_figures {
     struct bfr_series *duplicates;
     struct bfr_series *buried[BFR_REASON_COUNT];
+    struct bfr_series *redriven[BFR_REDRIVEN_BY_COUNT];
 };
 
 void bfr_pipe_figures_init(struct bfr_pipe_figures *figures, struct bfr_metrics *metrics);

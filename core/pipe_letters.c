@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people do with dead letters, entered into the books at the moment a queue says that it happened. Any thread; a lock
-// shared by the callers keeps the queues from being stopped under them. Never decides by itself what is redriven or purged.
+// What is done with dead letters, entered into the books at the moment a queue says that it happened. Any thread but a pump's;
+// a lock shared by the callers keeps the queues from being stopped under them. Never decides what is redriven or purged:
+// people do, and pipe_recovery.c.
 #include "pipe_letters.h"
 
 #include "pipe_chain.h"
@@ -35,10 +36,17 @@ static void book(struct bfr_pipeline *pipeline, uint32_t move, const struct bfr_
     bfr_pipeline_note_progress(pipeline);
 }
 
+struct redrive {
+    struct bfr_pipeline *pipeline;
+    uint32_t by; // enum bfr_redriven_by
+};
+
 // Its key stays known: a sender that repeats it gets the answer of a duplicate.
 static void on_moved(void *arg, const struct bfr_letter *letter)
 {
-    book(arg, BFR_MOVE_REDRIVEN, letter);
+    const struct redrive *redrive = arg;
+    book(redrive->pipeline, BFR_MOVE_REDRIVEN, letter);
+    bfr_series_add(redrive->pipeline->figures.redriven[redrive->by], 1);
 }
 
 static void on_gone(void *arg, const struct bfr_letter *letter)
@@ -67,18 +75,30 @@ bool bfr_pipeline_letters(struct bfr_pipeline *pipeline, const struct bfr_filter
     return true;
 }
 
-bool bfr_pipeline_redrive(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool dry_run,
-                          uint64_t *out_count)
+static bool redrive_by(struct bfr_pipeline *pipeline, uint32_t by, const struct bfr_filter *filter, bool dry_run,
+                       uint64_t *out_count)
 {
+    struct redrive redrive = {pipeline, by};
     *out_count = 0;
     if (!enter(pipeline))
         return false;
     const struct bfr_port *port = letter_port(pipeline);
     const struct bfr_queue_vtable *queue = port == NULL ? NULL : bfr_stage_queue(port->stage);
     if (queue != NULL && BFR_HAS_CALL(queue, redrive))
-        *out_count = queue->redrive(bfr_stage_self(port->stage), filter, dry_run, on_moved, pipeline);
+        *out_count = queue->redrive(bfr_stage_self(port->stage), filter, dry_run, on_moved, &redrive);
     leave(pipeline);
     return true;
+}
+
+bool bfr_pipeline_redrive(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool dry_run,
+                          uint64_t *out_count)
+{
+    return redrive_by(pipeline, BFR_REDRIVEN_BY_REQUEST, filter, dry_run, out_count);
+}
+
+bool bfr_pipeline_recover(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, uint64_t *out_count)
+{
+    return redrive_by(pipeline, BFR_REDRIVEN_BY_RECOVERY, filter, false, out_count);
 }
 
 // From the front to the back: what moves on meanwhile is met again.

@@ -18,6 +18,9 @@ bool bfr_pipeline_letters(struct bfr_pipeline *pipeline, const struct bfr_filter
 bool bfr_pipeline_redrive(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool dry_run,
                           uint64_t *out_count);
 
+// The same for a cause that is over, without anybody having asked: counted apart.
+bool bfr_pipeline_recover(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, uint64_t *out_count);
+
 // Forget matching letters and, with `held`, what matches in any queue and is not being delivered right now; their keys are
 // free again. *out_count as above.
 bool bfr_pipeline_purge(struct bfr_pipeline *pipeline, const struct bfr_filter *filter, bool held, bool dry_run,

@@ -346,6 +346,24 @@ void bfr_link_abort(struct bfr_link *link)
     bfr_link_judge(link, list, bfr_clock_now(link->set.clock));
 }
 
+// --- recovery
+
+bool bfr_link_take_spell(struct bfr_link *link, struct bfr_spell *out)
+{
+    pthread_mutex_lock(&link->lock);
+    struct bfr_spell *spell = link->spells;
+    if (spell != NULL)
+        link->spells = spell->next;
+    if (link->spells == NULL)
+        link->spells_last = &link->spells;
+    pthread_mutex_unlock(&link->lock);
+    if (spell == NULL)
+        return false;
+    *out = *spell;
+    free(spell);
+    return true;
+}
+
 // --- figures
 
 struct bfr_deliveries *bfr_link_deliveries(struct bfr_link *link)
@@ -421,6 +439,7 @@ struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup)
     link->queue = bfr_stage_queue(setup->source);
     link->queue_self = bfr_stage_self(setup->source);
     link->done_last = &link->done_first;
+    link->spells_last = &link->spells;
     link->deliveries = bfr_deliveries_new(setup->target, setup->tokens, setup->window, on_done, link);
     bfr_credit_init(&link->credit, setup->window);
     bfr_breaker_init(&link->breaker);
@@ -438,6 +457,9 @@ void bfr_link_free(struct bfr_link *link)
 {
     if (link == NULL)
         return;
+    struct bfr_spell spell;
+    while (bfr_link_take_spell(link, &spell))
+        ;
     bfr_deliveries_free(link->deliveries);
     pthread_mutex_destroy(&link->lock);
     free(link);

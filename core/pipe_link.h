@@ -9,6 +9,7 @@
 #include "pipe_figures.h"
 #include "pipe_flows.h"
 #include "pipe_ledger.h"
+#include "pipe_spell.h"
 
 struct bfr_link;
 
@@ -31,6 +32,7 @@ struct bfr_link_setup {
     _Atomic uint64_t *tokens;
     void (*wake)(void *arg); // there is something to do: call step soon. [any]
     void *wake_arg;
+    void (*recovered)(void *arg); // there is a spell to take; with wake_arg. [pump]
 };
 
 struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup); // NULL when memory is short
@@ -55,6 +57,9 @@ void bfr_link_halt(struct bfr_link *link);
 void bfr_link_excuse(struct bfr_link *link);
 // The target has stopped: take back what it never completed. The pump is gone. [main]
 void bfr_link_abort(struct bfr_link *link);
+
+// A dry spell of the sink that is over and left letters to be tried again; false: there is none. [recovery]
+bool bfr_link_take_spell(struct bfr_link *link, struct bfr_spell *out);
 
 // Figures. [any]
 size_t bfr_link_in_flight(struct bfr_link *link);

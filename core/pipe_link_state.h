@@ -10,6 +10,7 @@
 #include "pipe_key.h"
 #include "pipe_link.h"
 #include "pipe_retry.h"
+#include "pipe_spell.h"
 
 #define BFR_LINK_GROUP BFR_PUT_MAX // leases ended or offered with one call
 
@@ -33,12 +34,14 @@ struct bfr_link {
     char reason[200];                         // why the link is open or fatal
     bool retuned;                             // `tune` is to be taken
     struct bfr_tune tune;
+    struct bfr_spell *spells, **spells_last; // over, not yet taken
 
     // The pump's own.
     struct bfr_credit credit;
     struct bfr_retry retry;
     uint64_t probe_interval_ns;
     struct bfr_breaker breaker;
+    struct bfr_spell spell; // the present one
     struct bfr_hash_seed seed;
     uint64_t in_flight_bytes;
     uint64_t in_flight_bytes_max;

@@ -8,6 +8,7 @@
 
 #include <bfr/text.h>
 
+#include "pipe_recovery.h"
 #include "pipe_wait.h"
 
 // Batches in flight into a queue: enough to fill its group commits. They stay in the queue before until it is done.
@@ -232,6 +233,7 @@ static uint32_t link_make(struct bfr_pipeline *pipeline, const struct bfr_settin
         .tokens = &pipeline->tokens,
         .wake = wake_runner,
         .wake_arg = runner,
+        .recovered = to_sink ? bfr_recovery_wake : NULL,
     };
     runner->pipeline = pipeline;
     runner->link = bfr_link_new(&setup);
@@ -256,6 +258,15 @@ static uint32_t links_make(struct bfr_pipeline *pipeline, const struct bfr_setti
     for (size_t i = 0; status == BFR_OK && pipeline->queue_count > 0 && i < pipeline->sink_count; i++)
         status = link_make(pipeline, settings, pipeline->queue_count - 1, pipeline->queue_count + i, (uint32_t)i, err);
     return status;
+}
+
+// Without a queue there are no letters.
+static uint32_t recovery_make(struct bfr_pipeline *pipeline, struct bfr_err *err)
+{
+    if (!pipeline->pumps || pipeline->queue_count == 0)
+        return BFR_OK;
+    pipeline->recovery = bfr_pump_new("recovery", pipeline->clock, bfr_recovery_turn, pipeline);
+    return pipeline->recovery != NULL ? BFR_OK : no_memory(err);
 }
 
 // By name, because a stable queue records by name who has still to get what.
@@ -341,6 +352,8 @@ uint32_t bfr_pipeline_new(const struct bfr_pipeline_setup *setup, struct bfr_pip
     if (status == BFR_OK)
         status = links_make(pipeline, setup->settings, err);
     if (status == BFR_OK)
+        status = recovery_make(pipeline, err);
+    if (status == BFR_OK)
         status = consumers_tell(pipeline, err);
     if (status != BFR_OK) {
         bfr_pipeline_free(pipeline);
@@ -360,6 +373,7 @@ void bfr_pipeline_free(struct bfr_pipeline *pipeline)
         bfr_pump_free(pipeline->runners[i].pump);
         bfr_link_free(pipeline->runners[i].link);
     }
+    bfr_pump_free(pipeline->recovery);
     for (size_t i = 0; pipeline->ports != NULL && i < bfr_port_count(pipeline); i++)
         bfr_deliveries_free(pipeline->ports[i].entry);
     bfr_dedup_free(pipeline->dedup);
@@ -392,5 +406,7 @@ uint64_t bfr_pipeline_step(struct bfr_pipeline *pipeline)
         uint64_t next = runner_turn(&pipeline->runners[i]);
         due = next < due ? next : due;
     }
+    if (!pipeline->pumps)
+        (void)bfr_recovery_turn(pipeline);
     return due;
 }

@@ -61,7 +61,7 @@ static uint32_t pumps_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
         if (status != BFR_OK)
             return status;
     }
-    return BFR_OK;
+    return pipeline->recovery != NULL ? bfr_pump_start(pipeline->recovery, err) : BFR_OK;
 }
 
 uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
@@ -79,6 +79,8 @@ uint32_t bfr_pipeline_start(struct bfr_pipeline *pipeline, struct bfr_err *err)
     if (status != BFR_OK) {
         for (size_t i = 0; i < pipeline->runner_count && pipeline->pumps; i++)
             bfr_pump_stop(pipeline->runners[i].pump);
+        if (pipeline->recovery != NULL)
+            bfr_pump_stop(pipeline->recovery);
         while (running > 0)
             bfr_stage_stop(pipeline->ports[start_order(pipeline, --running)].stage);
         return status;

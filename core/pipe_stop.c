@@ -276,6 +276,8 @@ static void stages_drain(struct bfr_pipeline *pipeline, uint64_t deadline_ns)
 static void pumps_stop(struct bfr_pipeline *pipeline)
 {
     atomic_store(&pipeline->halted, true);
+    if (pipeline->recovery != NULL)
+        bfr_pump_stop(pipeline->recovery);
     for (size_t i = 0; i < pipeline->runner_count; i++) {
         if (pipeline->runners[i].pump != NULL)
             bfr_pump_stop(pipeline->runners[i].pump);

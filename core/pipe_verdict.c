@@ -5,6 +5,7 @@
 #include "pipe_link_state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -20,6 +21,8 @@ struct verdicts {
     struct group stored, again, buried;
     struct bfr_nack nacks[BFR_LINK_GROUP];
     struct bfr_burial burials[BFR_LINK_GROUP];
+    bool spell_over; // `spell` is, with letters to be tried again
+    struct bfr_spell spell;
 };
 
 static uint32_t group_add(struct group *group, struct bfr_slot *slot)
@@ -135,6 +138,7 @@ static void judge_charged(struct bfr_link *link, struct verdicts *verdicts, stru
     uint32_t failures = lease->attempts + 1;
     if (bfr_retry_exhausted(&link->retry, failures)) {
         bury(verdicts, slot, BFR_REASON_ATTEMPTS, failures);
+        bfr_spell_buried(&link->spell, slot_text(slot));
         return;
     }
     link_log(link, BFR_LOG_WARN, "batch failed and will be tried again", slot);
@@ -187,9 +191,12 @@ static void judge_sink(struct bfr_link *link, struct verdicts *verdicts, struct 
     const struct bfr_lease *lease = slot->item;
     if (link->set.sink_figures != NULL)
         bfr_sink_figures_note(link->set.sink_figures, slot, now);
+    if (slot->outcome != BFR_STORED)
+        bfr_spell_failed(&link->spell, bfr_clock_wall(link->set.clock), now);
     if (slot->outcome == BFR_STORED) {
         bfr_credit_success(&link->credit);
         link_answered(link, slot, true);
+        verdicts->spell_over = bfr_spell_stored(&link->spell, slot->put_ns, &verdicts->spell);
         group_add(&verdicts->stored, slot);
     } else if (slot->outcome == BFR_REJECT) {
         link_answered(link, slot, false);
@@ -339,6 +346,23 @@ static void slot_landed(struct bfr_link *link, struct bfr_slot *slot)
         link->probing = false;
 }
 
+// The burials of the spell are in the queue by now, and whatever fails from here on fails later than `to_ns`. Without memory
+// they are letters that a person may redrive.
+static void note_spell(struct bfr_link *link, const struct verdicts *verdicts)
+{
+    struct bfr_spell *spell = verdicts->spell_over && link->set.recovered != NULL ? malloc(sizeof *spell) : NULL;
+    if (spell == NULL)
+        return;
+    *spell = verdicts->spell;
+    spell->next = NULL;
+    spell->to_ns = bfr_clock_wall(link->set.clock);
+    pthread_mutex_lock(&link->lock);
+    *link->spells_last = spell;
+    link->spells_last = &spell->next;
+    pthread_mutex_unlock(&link->lock);
+    link->set.recovered(link->set.wake_arg);
+}
+
 // In completion order, because the breaker reads it as a story: who failed, who was stored after that.
 void bfr_link_judge(struct bfr_link *link, struct bfr_slot *done, uint64_t now)
 {
@@ -346,7 +370,8 @@ void bfr_link_judge(struct bfr_link *link, struct bfr_slot *done, uint64_t now)
         struct verdicts verdicts = {0};
         struct bfr_slot *first = done, *last = NULL;
         uint32_t count = 0;
-        for (; done != NULL && count < BFR_LINK_GROUP; last = done, done = done->next, count++) {
+        for (; done != NULL && count < BFR_LINK_GROUP && !verdicts.spell_over;
+             last = done, done = done->next, count++) {
             slot_landed(link, done);
             if (link->to_sink)
                 judge_sink(link, &verdicts, done, now);
@@ -357,6 +382,7 @@ void bfr_link_judge(struct bfr_link *link, struct bfr_slot *done, uint64_t now)
         end_stored(link, &verdicts.stored);
         end_again(link, &verdicts);
         end_buried(link, &verdicts);
+        note_spell(link, &verdicts);
         bfr_deliveries_recycle(link->deliveries, first);
         atomic_fetch_sub(&link->in_flight, count);
     }

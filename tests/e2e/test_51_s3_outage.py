@@ -148,6 +148,50 @@ def test_a_refusal_of_one_batch_for_good_buries_it_alone(s3_receiver, proxy, buc
     receiver.stop(expect=1)
 
 
+def test_letters_of_a_time_when_nothing_was_stored_come_back_by_themselves_and_one_at_fault_does_not(s3_receiver, proxy, bucket,
+                                                                                                      tmp_path):
+    receiver = s3_receiver({"retry": {**QUICK_RETRY, "attempts": 2}}, through=proxy,
+                           queue={"plugin": "disk", "directory": str(tmp_path / "spool")})
+    wait_until(lambda: receiver.logged("the bucket can be used"), "the check of the bucket")
+    refusal = faulty_proxy.error(400, "InvalidRequest")
+    expected = {}
+    for count in range(1, 11):  # several at once are allowed by and by
+        expected.update(post(receiver))
+        receiver.wait_batches("stored", count)
+
+    # One that is refused while others are stored: its second attempt is answered only when another is there.
+    asked_again, go_on = threading.Event(), threading.Event()
+
+    def refuse_late(connection, head):
+        asked_again.set()
+        assert go_on.wait(60)
+        refusal(connection, head)
+
+    proxy.fault(refusal, pattern=rb"PUT /[^/]+/acme/web/poison")
+    proxy.fault(refuse_late, pattern=rb"PUT /[^/]+/acme/web/poison", times=1000)
+    post(receiver, name="poison.gz")
+    assert asked_again.wait(60)
+    expected.update(post(receiver))
+    receiver.wait_batches("stored", 11)
+    go_on.set()
+    receiver.wait_batches("buried", 1)
+
+    # All are refused, each for itself.
+    proxy.fault(refusal, times=10000)
+    for _ in range(5):
+        expected.update(post(receiver))
+    receiver.wait_batches("buried", 6)
+    proxy.faults[-1][0] = 0
+    expected.update(post(receiver))
+    receiver.wait_batches("stored", 17).check_conservation()
+    assert bucket.objects() == expected
+    scrape = receiver.wait_batches("buried", 1)
+    redriven = {by: scrape.total("bytefreezer_receiver_redriven_total", by=by) for by in ("recovery", "request")}
+    assert redriven == {"recovery": 5, "request": 0}
+    said = receiver.logged("sink stores again; the dead letters of the time when it stored nothing are tried again")
+    assert len(said) == 1 and said[0]["batches"] == "5" and "InvalidRequest" in said[0]["cause"]
+
+
 @pytest.mark.store("ceph")  # MinIO takes its own region alone
 def test_the_region_that_the_store_names_is_used(s3_receiver, proxy, bucket):
     """The store of the tests takes any region, so the proxy asks for one: until it sees it in the signature."""

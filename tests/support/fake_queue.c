@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See fake_queue.h. One mutex, never held while the host is called.
+// See fake_queue.h. One mutex, never held while the host is called, but for what redrive moves.
 #include "fake_queue.h"
 
 #include <stdlib.h>
@@ -20,6 +20,9 @@ struct fake_item {
     struct fake_item *next;
     const struct bfr_batch *batch;
     bool buried;     // settled as a dead letter
+    bool redriven;   // with BFR_FILTER_ONCE
+    uint32_t reason; // of the burial
+    int64_t first_error_ns, last_error_ns;
     uint64_t probed; // when it was last lent to a probe; 0 = never
     struct fake_part parts[FAKE_CONSUMERS_MAX];
 };
@@ -311,6 +314,13 @@ static void note_text(struct fake_queue *queue, const char *text)
     strncpy(queue->last_text, text != NULL ? text : "", sizeof queue->last_text - 1);
 }
 
+static void item_failed(struct fake_queue *queue, struct fake_item *item)
+{
+    item->last_error_ns = queue->host->wall_ns(queue->host);
+    if (item->first_error_ns == 0)
+        item->first_error_ns = item->last_error_ns;
+}
+
 static void queue_nack(void *self, uint32_t consumer, struct bfr_lease *const *leases,
                        const struct bfr_nack *const *nacks, uint32_t count)
 {
@@ -323,6 +333,8 @@ static void queue_nack(void *self, uint32_t consumer, struct bfr_lease *const *l
         part->state = PART_WAITING;
         part->not_before_ns = nacks[i]->not_before_ns;
         part->lease.attempts = nacks[i]->attempts;
+        if (nacks[i]->text != NULL)
+            item_failed(queue, part->item);
         queue->last_not_before_ns = nacks[i]->not_before_ns;
         queue->last_attempts = nacks[i]->attempts;
         note_text(queue, nacks[i]->text);
@@ -341,6 +353,8 @@ static void queue_bury(void *self, uint32_t consumer, struct bfr_lease *const *l
     for (uint32_t i = 0; i < count; i++) {
         struct fake_part *part = part_of(leases[i]);
         part->state = PART_BURIED;
+        part->item->reason = burials[i]->reason;
+        item_failed(queue, part->item);
         queue->last_burial_reason = burials[i]->reason;
         queue->last_burial_attempts = burials[i]->attempts;
         note_text(queue, burials[i]->text);
@@ -414,6 +428,53 @@ static uint32_t queue_letters(void *self, const struct bfr_filter *filter, const
     return count;
 }
 
+static bool redrive_wants(const struct bfr_filter *filter, const struct fake_item *item)
+{
+    return item->buried && (filter->reason == 0 || filter->reason == item->reason) &&
+           item->first_error_ns >= filter->failed_from_ns &&
+           (filter->failed_to_ns == 0 || item->last_error_ns <= filter->failed_to_ns) &&
+           ((filter->flags & BFR_FILTER_ONCE) == 0 || !item->redriven);
+}
+
+// `moved` is called under the lock, so that nothing is lent before the host has it in its books.
+static uint64_t queue_redrive(void *self, const struct bfr_filter *filter, bool dry_run,
+                              void (*moved)(void *arg, const struct bfr_letter *letter), void *arg)
+{
+    struct fake_queue *queue = self;
+    uint64_t count = 0;
+    pthread_mutex_lock(&queue->lock);
+    queue->redrives++;
+    queue->last_filter = *filter;
+    strncpy(queue->last_consumer, filter->consumer != NULL ? filter->consumer : "", sizeof queue->last_consumer - 1);
+    for (struct fake_item *item = queue->items; item != NULL; item = item->next) {
+        const struct bfr_letter letter = {.size = sizeof letter,
+                                          .reason = item->reason,
+                                          .id = "1",
+                                          .tenant = item->batch->tenant,
+                                          .dataset = item->batch->dataset,
+                                          .filename = item->batch->filename,
+                                          .body_bytes = item->batch->body_bytes};
+        if (!redrive_wants(filter, item) || (filter->limit > 0 && count == filter->limit))
+            continue;
+        count++;
+        if (dry_run)
+            continue;
+        moved(arg, &letter);
+        item->buried = false;
+        item->redriven |= (filter->flags & BFR_FILTER_ONCE) != 0;
+        item->first_error_ns = item->last_error_ns = 0;
+        for (uint32_t i = 0; i < queue->consumer_count; i++)
+            if (item->parts[i].state == PART_BURIED)
+                item->parts[i] = (struct fake_part){.lease = {.size = sizeof(struct bfr_lease), .batch = item->batch},
+                                                    .item = item,
+                                                    .state = PART_WAITING};
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (count > 0 && !dry_run)
+        tell_ready(queue);
+    return count;
+}
+
 static void queue_recent(void *self, void (*visit)(void *arg, const struct bfr_recent *recent, bool held, bool buried),
                          void *arg)
 {
@@ -480,7 +541,7 @@ static const struct bfr_life queue_life = {
 #define QUEUE_SLOTS                                                                                                    \
     .size = sizeof(struct bfr_queue_vtable), .consumers = queue_consumers, .put = queue_put, .lease = queue_lease,     \
     .ack = queue_ack, .nack = queue_nack, .bury = queue_bury, .stats = queue_stats, .letters = queue_letters,          \
-    .recent = queue_recent
+    .redrive = queue_redrive, .recent = queue_recent
 
 static const struct bfr_queue_vtable rationed_vtable = {QUEUE_SLOTS, .reserve = queue_reserve,
                                                         .release = queue_release};

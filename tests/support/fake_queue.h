@@ -56,6 +56,9 @@ struct fake_queue {
     _Atomic uint32_t last_put_flags;
     bool started, drained, stopped;
     uint64_t lease_calls;
+    struct bfr_filter last_filter; // of redrive; its texts may be gone
+    char last_consumer[64];
+    uint64_t redrives; // calls
 
     struct fake_item *items; // all it holds, oldest first
     struct fake_delivery {
