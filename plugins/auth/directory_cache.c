@@ -185,7 +185,7 @@ uint32_t bfr_directory_cache_write(struct directory_cache *cache, const struct d
 
     if (output.digest == NULL || !put_all(&output, cache, directory, hash))
         status = bfr_err_set(err, BFR_ENOMEM, "%s: out of memory", cache->path);
-    else if (memcmp(hash, cache->written, sizeof hash) != 0)
+    else if (memcmp(hash, cache->written, sizeof hash) != 0 || access(cache->path, F_OK) != 0) // somebody removed it
         status = replace(cache, &output, directory, hash, err);
     if (status == BFR_OK)
         memcpy(cache->written, hash, sizeof hash);
