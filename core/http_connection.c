@@ -254,10 +254,11 @@ static void be_born(struct bfr_http_connection *connection)
     void *evcon = NULL;
     bufferevent_getcb(connection->bev, &on_read, NULL, NULL, &evcon);
     bool failed = on_read == NULL; // evhttp gave up on it and cleared them
+    bool gone = false;             // it was reset before it was accepted, and nobody can tell any more whose it was
     if (!failed) {
         connection->evcon = evcon;
         connection->fd = bufferevent_getfd(connection->bev);
-        (void)bfr_peer_of_socket(connection->fd, &connection->peer);
+        gone = !bfr_peer_of_socket(connection->fd, &connection->peer);
         evhttp_connection_set_closecb(evcon, on_close, connection);
         bufferevent_setcb(connection->bev, NULL, bfr_exchange_written, bfr_exchange_event, connection);
     }
@@ -266,7 +267,7 @@ static void be_born(struct bfr_http_connection *connection)
         destroy(connection);
         return;
     }
-    if (!bfr_front_begin(connection) || !bfr_reader_begin(connection)) {
+    if (gone || !bfr_front_begin(connection) || !bfr_reader_begin(connection)) {
         bfr_connection_close(connection);
         return;
     }

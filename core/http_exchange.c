@@ -79,19 +79,22 @@ static void flush(struct bfr_http_connection *connection)
     bufferevent_enable(connection->bev, EV_WRITE);
 }
 
+static bool is_last(const struct bfr_http_connection *connection)
+{
+    const struct bfr_http_shared *shared = connection->loop->shared;
+    return connection->request->gate.close || bfr_connection_is_old(connection) || atomic_load(&shared->shedding) ||
+           atomic_load(&shared->closing);
+}
+
 // The request was read to its end: reply, and keep the connection if nothing speaks against it.
 static void reply_in_step(struct bfr_http_connection *connection)
 {
-    struct bfr_http_shared *shared = connection->loop->shared;
     struct bufferevent *bev = connection->bev;
     struct bfr_reply out;
     bfr_reply_build(connection->request, &out);
     count_reply(connection);
-    bool old = bfr_connection_is_old(connection);
-    if (old)
-        bfr_figures_close(&shared->figures, BFR_CLOSE_AGE);
-    connection->last =
-        old || connection->request->gate.close || atomic_load(&shared->shedding) || atomic_load(&shared->closing);
+    if (bfr_connection_is_old(connection))
+        bfr_figures_close(&connection->loop->shared->figures, BFR_CLOSE_AGE);
     uint64_t write_timeout_ms = connection->request->rules->write_timeout_ms;
     bfr_connection_release(connection);
     bfr_connection_enter(connection, BFR_CONNECTION_REPLY, bfr_connection_in_ms(connection, write_timeout_ms));
@@ -122,7 +125,7 @@ void bfr_exchange_event(struct bufferevent *bev, short what, void *arg)
     bfr_connection_close(arg);
 }
 
-// Bytes behind the request that come before its reply are never served: the sender could not know whether they would be.
+// Bytes behind the request that were seen before its reply are not served: the sender could not know whether they would be.
 static bool is_followed(const struct bfr_http_connection *connection, bool at_once)
 {
     return evbuffer_get_length(connection->raw) > 0 || connection->ended ||
@@ -130,10 +133,12 @@ static bool is_followed(const struct bfr_http_connection *connection, bool at_on
            bfr_reader_pending(connection, at_once);
 }
 
-// The request's last byte was read. `at_once`: in this very call.
+// The request's last byte was read. `at_once`: in this very call. Behind a last reply the socket is closed, and bytes that
+// nobody has read would make a reset of that, even those that epoll had no chance to tell of.
 static void reply(struct bfr_http_connection *connection, bool at_once)
 {
-    if (is_followed(connection, at_once))
+    connection->last = is_last(connection);
+    if (is_followed(connection, at_once || connection->last))
         reply_and_end(connection);
     else
         reply_in_step(connection);

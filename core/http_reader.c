@@ -24,8 +24,10 @@
 // one sender would hold up all others.
 #define CHECKED_READ_MAX ((size_t)16 * 1024)
 
-// While somebody waits for memory: most of what comes with a head would only lie there.
+// What comes with a head lies outside memory.budget until its body is let in. It is a short read's where somebody waits for
+// memory, and of all but so many requests of a loop: whoever decides on them may take long.
 #define SHORT_READ_MAX ((size_t)4 * 1024)
+#define CROWD_MIN      256u
 
 #define SEALED_READ_MAX ((size_t)16 * 1024 - 128) // libevent makes a power of two of it and its own header
 
@@ -109,13 +111,19 @@ static bool fetch_sealed(struct bfr_http_connection *connection)
     return evbuffer_commit_space(connection->wire, &room, 1) == 0 && bfr_front_receive(connection);
 }
 
+static bool is_short_of_memory(const struct bfr_http_connection *connection)
+{
+    const struct bfr_http_loop *loop = connection->loop;
+    bool crowded = connection->phase < BFR_CONNECTION_BODY && loop->active >= CROWD_MIN;
+    return crowded || !TAILQ_EMPTY(&loop->starved) || !TAILQ_EMPTY(&loop->knocking);
+}
+
 bool bfr_reader_fetch(struct bfr_http_connection *connection)
 {
     struct bfr_http_loop *loop = connection->loop;
     if (connection->wire != NULL)
         return fetch_sealed(connection);
-    bool hungry = !TAILQ_EMPTY(&loop->starved) || !TAILQ_EMPTY(&loop->knocking);
-    size_t asked = hungry ? SHORT_READ_MAX : sizeof loop->scratch;
+    size_t asked = is_short_of_memory(connection) ? SHORT_READ_MAX : sizeof loop->scratch;
     ssize_t got = read(connection->fd, loop->scratch, asked);
     if (!came(connection, got, asked))
         return false;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PROXY headers from trusted balancers, sockets that a supervisor hands over, and the metrics' own port."""
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -103,6 +104,23 @@ def test_nobody_else_may_claim_an_address(make_receiver, version, step):
             connection.send(bytes([byte]))
         connection.send(body)
         assert connection.read_reply().status == 200
+
+
+def test_a_connection_reset_before_it_is_accepted_is_nobodys(make_receiver):
+    """Its bytes can still be read, but not whose they are: that makes no balancer an untrusted one."""
+    webhook = {"threads": 1, "proxy_protocol": {"trusted": ["127.0.0.0/8"]}}
+    receiver = make_receiver({"webhook": webhook}).start()
+    receiver.signal(signal.SIGSTOP)
+    with wire.Connection(receiver.port) as connection:
+        connection.send(HEADERS["version 1"] + wire.head("GET", "/health"))
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    receiver.signal(signal.SIGCONT)
+    for _ in range(2):  # accepted behind it, by the same loop
+        with wire.Connection(receiver.port) as connection:
+            connection.send(HEADERS["version 1"] + wire.head("GET", "/health"))
+            assert connection.read_reply().status == 200
+    assert closed(receiver, "proxy_untrusted") == 0
+    wait_until(lambda: receiver.scrape().total("bytefreezer_receiver_connections") == 0, "no connection")
 
 
 def test_limits_per_address_count_clients_not_balancers(make_receiver):

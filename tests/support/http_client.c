@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,6 +50,14 @@ bool client_send(int fd, const void *data, size_t size)
 void client_text(int fd, const char *text)
 {
     client_send(fd, text, strlen(text));
+}
+
+void client_delivered(int fd)
+{
+    int unacknowledged = 1;
+    while (ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
+        poll(NULL, 0, 1);
+    bfr_must(unacknowledged == 0);
 }
 
 static bool readable(int fd)

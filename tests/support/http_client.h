@@ -18,6 +18,8 @@ struct http_reply {
 int client_connect(uint16_t port);
 bool client_send(int fd, const void *data, size_t size); // false: the peer did not take all of it
 void client_text(int fd, const char *text);
+// Wait until the peer's kernel has everything that was sent.
+void client_delivered(int fd);
 // One reply. False: the connection ended, or nothing came in 20 s, before it was complete.
 bool client_reply(int fd, struct http_reply *out);
 // True when the peer has closed (orderly or not); waits up to 20 s, drops what comes.

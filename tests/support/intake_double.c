@@ -143,10 +143,15 @@ void bfr_intake_submit(struct bfr_pipeline *pipeline, struct bfr_batch *batch, s
     pipeline->batches[pipeline->submitted++] = batch;
     uint32_t answer = pipeline->answer;
     bool elsewhere = pipeline->answer_on_other_thread;
+    pthread_mutex_t *hold = pipeline->hold;
     if (answer == 0)
         pipeline->waiting = waiter;
     pthread_cond_broadcast(&pipeline->changed);
     pthread_mutex_unlock(&pipeline->lock);
+    if (hold != NULL) {
+        pthread_mutex_lock(hold);
+        pthread_mutex_unlock(hold);
+    }
     if (answer != 0 && elsewhere)
         answer_elsewhere(waiter, answer);
     else if (answer != 0)

@@ -20,7 +20,8 @@ struct bfr_pipeline {
     bool answer_on_other_thread;
     uint32_t room; // enum bfr_room
     uint64_t room_limit;
-    bool evictable; // the batches are copies that may be given up
+    bool evictable;        // the batches are copies that may be given up
+    pthread_mutex_t *hold; // whoever submits waits for it, so that a test may hold up a loop; NULL: does not
 
     // What happened.
     uint64_t reserved; // minus released and submitted

@@ -173,6 +173,26 @@ static void test_bytes_behind_a_request_are_never_served(void **state)
     close(fd);
 }
 
+// A server of one loop, so that a connection's news is looked at in the order in which it came.
+static int set_up_one_loop(void **state)
+{
+    edge_set_up_idle(state);
+    struct edge *f = *state;
+    f->settings.webhook.threads = 1;
+    edge_start(f);
+    return 0;
+}
+
+// Everything that this client has sent was looked at: the loop has served another one that came later.
+static void await_seen(const struct edge *f, int fd)
+{
+    client_delivered(fd);
+    int other = client_connect(f->port);
+    client_text(other, "GET /health HTTP/1.1\r\nHost: r\r\n\r\n");
+    edge_expect(other, 200);
+    close(other);
+}
+
 static void test_bytes_that_come_while_an_answer_is_awaited_are_never_served(void **state)
 {
     struct edge *f = *state;
@@ -184,12 +204,64 @@ static void test_bytes_that_come_while_an_answer_is_awaited_are_never_served(voi
     client_send(fd, body, size);
     fake_intake_await(&f->pipeline, 1);
     edge_post_tiny(fd, EDGE_NAME);
+    await_seen(f, fd);
     fake_answer(&f->pipeline, BFR_ANSWER_ACCEPTED);
     assert_true(edge_expect(fd, 200).closes);
     assert_true(client_closed(fd));
     close(fd);
     free(body);
     assert_int_equal(fake_intake_submitted(&f->pipeline), 1);
+}
+
+// Post, and while the loop is busy elsewhere, first the answer comes and then more bytes: the loop looks at them in that
+// order, and epoll has not told of the bytes when the reply is written.
+static int post_and_send_more_behind_the_answer(struct edge *f, const char *fields)
+{
+    pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
+    f->pipeline.answer = 0;
+    int fd = client_connect(f->port);
+    edge_post_tiny(fd, fields);
+    fake_intake_await(&f->pipeline, 1);
+    await_seen(f, fd); // it waits for its mail by now
+
+    f->pipeline.answer = BFR_ANSWER_ACCEPTED;
+    f->pipeline.hold = &hold;
+    pthread_mutex_lock(&hold);
+    int other = client_connect(f->port);
+    edge_post_tiny(other, EDGE_NAME);
+    fake_intake_await(&f->pipeline, 2);
+    f->pipeline.hold = NULL; // only this one
+    fake_answer(&f->pipeline, BFR_ANSWER_ACCEPTED);
+    edge_post_tiny(fd, EDGE_NAME);
+    client_delivered(fd);
+    pthread_mutex_unlock(&hold);
+    edge_expect(other, 200);
+    close(other);
+    return fd;
+}
+
+static void test_bytes_that_come_behind_an_answer_are_the_next_request(void **state)
+{
+    struct edge *f = *state;
+    int fd = post_and_send_more_behind_the_answer(f, EDGE_NAME);
+    assert_false(edge_expect(fd, 200).closes);
+    assert_false(edge_expect(fd, 200).closes);
+    close(fd);
+    assert_int_equal(fake_intake_submitted(&f->pipeline), 3);
+}
+
+static void test_bytes_that_come_behind_an_answer_do_not_reset_a_last_reply(void **state)
+{
+    struct edge *f = *state;
+    int fd = post_and_send_more_behind_the_answer(f, "Connection: close\r\n" EDGE_NAME);
+    assert_true(edge_expect(fd, 200).closes);
+    shutdown(fd, SHUT_WR);
+    edge_await_no_connection(f);
+    int error = -1;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}), 0);
+    assert_int_equal(error, 0);
+    close(fd);
+    assert_int_equal(fake_intake_submitted(&f->pipeline), 2);
 }
 
 int main(void)
@@ -207,8 +279,12 @@ int main(void)
                                         edge_tear_down),
         cmocka_unit_test_setup_teardown(test_an_aborted_body_leaves_nothing_behind, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_behind_a_request_are_never_served, edge_set_up, edge_tear_down),
-        cmocka_unit_test_setup_teardown(test_bytes_that_come_while_an_answer_is_awaited_are_never_served, edge_set_up,
+        cmocka_unit_test_setup_teardown(test_bytes_that_come_while_an_answer_is_awaited_are_never_served,
+                                        set_up_one_loop, edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_that_come_behind_an_answer_are_the_next_request, set_up_one_loop,
                                         edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_that_come_behind_an_answer_do_not_reset_a_last_reply,
+                                        set_up_one_loop, edge_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
