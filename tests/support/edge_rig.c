@@ -61,6 +61,15 @@ int edge_set_up(void **state)
     return 0;
 }
 
+int edge_set_up_one_loop(void **state)
+{
+    edge_set_up_idle(state);
+    struct edge *f = *state;
+    f->settings.webhook.threads = 1;
+    edge_start(f);
+    return 0;
+}
+
 double edge_figure(struct edge *f, const char *line)
 {
     size_t size;

@@ -21,6 +21,8 @@ struct edge {
 // Settings for a test, nothing started yet; and with the server started.
 int edge_set_up_idle(void **state);
 int edge_set_up(void **state);
+// With one loop, which looks at the news of connections in the order in which they came.
+int edge_set_up_one_loop(void **state);
 void edge_start(struct edge *f);
 void edge_stop(struct edge *f); // nothing may be in flight for longer than 20 s
 // Whatever a test did: no room stays reserved, and no byte of memory counted once the batches are gone.

@@ -60,6 +60,27 @@ void client_delivered(int fd)
     bfr_must(unacknowledged == 0);
 }
 
+size_t client_unread(int fd)
+{
+    struct sockaddr_in own;
+    struct sockaddr_in peer;
+    bfr_must(getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0);
+    bfr_must(getpeername(fd, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}) == 0);
+    FILE *sockets = fopen("/proc/net/tcp", "re");
+    bfr_must(sockets != NULL);
+    char line[512];
+    unsigned unread = 0;
+    bool found = false;
+    while (!found && fgets(line, sizeof line, sockets) != NULL) {
+        unsigned local, remote;
+        found = sscanf(line, "%*s %*x:%x %*x:%x %*x %*x:%x", &local, &remote, &unread) == 3 &&
+                local == ntohs(peer.sin_port) && remote == ntohs(own.sin_port);
+    }
+    fclose(sockets);
+    bfr_must(found);
+    return unread;
+}
+
 static bool readable(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};

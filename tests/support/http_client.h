@@ -20,6 +20,8 @@ bool client_send(int fd, const void *data, size_t size); // false: the peer did 
 void client_text(int fd, const char *text);
 // Wait until the peer's kernel has everything that was sent.
 void client_delivered(int fd);
+// Of that, what the peer has not read; it is on this machine.
+size_t client_unread(int fd);
 // One reply. False: the connection ended, or nothing came in 20 s, before it was complete.
 bool client_reply(int fd, struct http_reply *out);
 // True when the peer has closed (orderly or not); waits up to 20 s, drops what comes.

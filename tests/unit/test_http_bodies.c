@@ -173,16 +173,6 @@ static void test_bytes_behind_a_request_are_never_served(void **state)
     close(fd);
 }
 
-// A server of one loop, so that a connection's news is looked at in the order in which it came.
-static int set_up_one_loop(void **state)
-{
-    edge_set_up_idle(state);
-    struct edge *f = *state;
-    f->settings.webhook.threads = 1;
-    edge_start(f);
-    return 0;
-}
-
 // Everything that this client has sent was looked at: the loop has served another one that came later.
 static void await_seen(const struct edge *f, int fd)
 {
@@ -280,11 +270,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_aborted_body_leaves_nothing_behind, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_behind_a_request_are_never_served, edge_set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_that_come_while_an_answer_is_awaited_are_never_served,
-                                        set_up_one_loop, edge_tear_down),
-        cmocka_unit_test_setup_teardown(test_bytes_that_come_behind_an_answer_are_the_next_request, set_up_one_loop,
-                                        edge_tear_down),
+                                        edge_set_up_one_loop, edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_that_come_behind_an_answer_are_the_next_request,
+                                        edge_set_up_one_loop, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_that_come_behind_an_answer_do_not_reset_a_last_reply,
-                                        set_up_one_loop, edge_tear_down),
+                                        edge_set_up_one_loop, edge_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,38 @@ static void test_a_copy_that_becomes_one_to_be_given_up_makes_room(void **state)
     free(body);
 }
 
+// A head and 12 KB of a body in one piece; returns what of it the server leaves to the kernel while the verdict is due.
+static size_t unread_while_auth_waits(struct edge *f, int fd)
+{
+    char text[512 + 12000] = "POST /acme/fw HTTP/1.1\r\nHost: r\r\nContent-Length: 12000\r\n" EDGE_NAME "\r\n";
+    unsigned asked = f->auth.asked;
+    client_send(fd, text, strlen(text) + 12000);
+    client_delivered(fd);
+    fake_auth_await(&f->auth, asked + 1);
+    return client_unread(fd);
+}
+
+static void test_a_crowd_that_waits_for_verdicts_has_little_outside_the_budget(void **state)
+{
+    struct edge *f = *state;
+    int crowd[256];
+    for (int i = 0; i < 256; i++) {
+        crowd[i] = client_connect(f->port);
+        client_text(crowd[i], "P");
+        client_delivered(crowd[i]);
+    }
+    int fd = client_connect(f->port);
+    client_text(fd, "GET /health HTTP/1.1\r\nHost: r\r\n\r\n"); // behind them all
+    edge_expect(fd, 200);
+    f->auth.decision = BFR_LATER;
+    assert_true(unread_while_auth_waits(f, fd) >= 8000);
+    fake_verdict(&f->auth, BFR_DENY, BFR_DENY_FOREIGN);
+    edge_expect(fd, 403);
+    close(fd);
+    for (int i = 0; i < 256; i++)
+        close(crowd[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +177,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_so_are_plain_ones_with_their_compressors, set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_who_declares_much_and_sends_nothing_costs_nothing, set_up, edge_tear_down),
         cmocka_unit_test_setup_teardown(test_a_copy_that_becomes_one_to_be_given_up_makes_room, set_up, edge_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_crowd_that_waits_for_verdicts_has_little_outside_the_budget,
+                                        edge_set_up_one_loop, edge_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
