@@ -17,7 +17,7 @@
 
 #include "bug.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 
 int client_connect(uint16_t port)
 {

@@ -22,9 +22,9 @@ void client_text(int fd, const char *text);
 void client_delivered(int fd);
 // Of that, what the peer has not read; it is on this machine.
 size_t client_unread(int fd);
-// One reply. False: the connection ended, or nothing came in 20 s, before it was complete.
+// One reply. False: the connection ended, or nothing came in 60 s, before it was complete.
 bool client_reply(int fd, struct http_reply *out);
-// True when the peer has closed (orderly or not); waits up to 20 s, drops what comes.
+// True when the peer has closed (orderly or not); waits up to 60 s, drops what comes.
 bool client_closed(int fd);
 // The same, but a reset does not count.
 bool client_closed_orderly(int fd);
