@@ -4,6 +4,7 @@
 #include "app_reload.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,17 @@ static void report_success(struct bfr_reloader *reloader, const char *keys)
     bfr_say(BFR_LOG_INFO, "main", "configuration read again", "generation", bfr_num((int64_t)generation).text, NULL);
 }
 
+// What refused was asked with the old value of each of these, and may name something that the file no longer says.
+static void name_kept_keys(struct attempt *attempt)
+{
+    char keys[700], text[800];
+    if (attempt->needs_restart.count == 0)
+        return;
+    bfr_texts_join(&attempt->needs_restart, keys, sizeof keys);
+    snprintf(text, sizeof text, "keys that need a restart kept their values, which may be why: %s", keys);
+    (void)fail(attempt, text);
+}
+
 static void report_failure(struct bfr_reloader *reloader, struct attempt *attempt)
 {
     bfr_say(BFR_LOG_ERROR, "main", "reload failed, going on as before; mend what is named and reload again", "errors",
@@ -171,6 +183,7 @@ static void try(struct bfr_reloader *reloader, struct attempt *attempt)
         good = false;
     }
     if (!good) {
+        name_kept_keys(attempt);
         report_failure(reloader, attempt);
         return;
     }

@@ -138,6 +138,13 @@ def test_a_broken_tenants_file_alone_keeps_all_as_it_was(make_receiver, tmp_path
     assert reply.status == 422 and str(tenants) in reply.json()["errors"][0]
     assert Sender(receiver.port, "first").post("acme", "web").status == 200  # neither the limit nor the tokens
 
+    opened = [{"plugin": "auth", "mode": "open"}, *pipeline[1:]]
+    receiver.write_config({"pipeline": opened})  # the mode needs a restart, so there must still be a file
+    errors = api.request("POST", "/api/v1/reload").json()["errors"]
+    assert "needs tenants_file" in errors[0]
+    assert errors[1:] == ["keys that need a restart kept their values, which may be why: stage 'auth': mode"]
+    assert Sender(receiver.port).post("acme", "web").status == 401
+
     other = tmp_path / "others.yaml"
     write_tenants(other, "second")
     pipeline[0]["tenants_file"] = str(other)
