@@ -346,6 +346,20 @@ static void claim_fill(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, s
     (void)claim_update(dedup, shard, claim, received_monotonic(dedup->set.clock, recent->received_ns));
 }
 
+// How far a batch has got: waiting for a sink, a dead letter, stored.
+static int progress(uint32_t level, bool buried)
+{
+    return buried ? 1 : level < BFR_ACK_SINK ? 0 : 2;
+}
+
+// One batch may have had more than one record: one that was redriven, one that was met twice. What the queue has let go of
+// is told as stored, so the record that has got less far speaks for the batch. Of other bytes, the newest counts.
+static bool speaks_for(const struct bfr_claim *claim, const struct bfr_recent *recent, uint32_t level, bool buried)
+{
+    return memcmp(claim->sha256, recent->source_sha256, sizeof claim->sha256) == 0 &&
+           progress(claim->level, claim->settled_buried) < progress(level, buried);
+}
+
 bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried)
 {
     struct bfr_key key;
@@ -354,11 +368,15 @@ bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent
     struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
     pthread_mutex_lock(&shard->lock);
     struct bfr_claim *claim = bfr_dedup_find(shard, &key);
-    if (claim == NULL)
+    bool good = true;
+    if (claim == NULL || !speaks_for(claim, recent, level, buried)) {
+        if (claim != NULL)
+            bfr_dedup_drop(dedup, shard, claim); // it may be final, and the new one not
         claim = bfr_dedup_add(dedup, shard, &key);
-    bool good = claim != NULL;
-    if (good)
-        claim_fill(dedup, shard, claim, recent, level, buried);
+        good = claim != NULL;
+        if (good)
+            claim_fill(dedup, shard, claim, recent, level, buried);
+    }
     pthread_mutex_unlock(&shard->lock);
     return good;
 }

@@ -57,8 +57,8 @@ bool bfr_dedup_abandon(struct bfr_dedup *dedup, struct bfr_waiter *waiter);
 // Answer all who still wait; the pipeline has stopped. [main]
 void bfr_dedup_dismiss(struct bfr_dedup *dedup, uint32_t answer, const char *text);
 
-// A key that a queue knew at start, oldest first. `level`: what it has reached if it is held, or the sink level. False
-// when memory is short. [main]
+// A key that a queue knew at start, oldest first. `level`: what it has reached if it is held, or the sink level. Told twice
+// with the same bytes, the one that has got less far counts. False when memory is short. [main]
 bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried);
 // A key that a queue met while the pipeline runs. What is known under it stays as it is. True: the same bytes have reached
 // at least `level` under it, so that this batch is one too many. [any]

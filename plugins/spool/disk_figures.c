@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bfr/text.h>
+
 #include "disk_queue.h"
 #include "disk_room.h"
 
@@ -60,6 +62,26 @@ static double letters_share(const struct disk_queue *queue)
     return queue->options.dlq_max_share * (double)queue->options.max_size_bytes;
 }
 
+// So much that a person should act, while further letters still get files of their own.
+static bool letters_crowd(const struct disk_queue *queue, uint64_t letters_bytes)
+{
+    return (double)letters_bytes > LETTERS_ALARM * letters_share(queue);
+}
+
+static void watch_letters(struct disk_queue *queue, uint64_t letters_bytes)
+{
+    bool crowd = letters_crowd(queue, letters_bytes), news = crowd != queue->figures.letters_crowd;
+    const struct bfr_number bytes = bfr_num((int64_t)letters_bytes), limit = bfr_num((int64_t)letters_share(queue));
+    queue->figures.letters_crowd = crowd;
+    if (news && crowd)
+        bfr_log(queue->host, BFR_LOG_WARN,
+                "dead letters have nearly filled their share of the spool; retry or purge some, or raise dlq_max_share",
+                "directory", queue->options.directory, "bytes", bytes.text, "limit", limit.text, NULL);
+    else if (news)
+        bfr_log(queue->host, BFR_LOG_INFO, "dead letters have room in their share of the spool again", "directory",
+                queue->options.directory, "bytes", bytes.text, "limit", limit.text, NULL);
+}
+
 static double age(uint64_t since_ns, uint64_t now_ns)
 {
     return since_ns == 0 || since_ns > now_ns ? 0 : (double)(now_ns - since_ns) / (double)DISK_NS_PER_S;
@@ -107,6 +129,7 @@ void bfr_disk_figures_update(struct disk_queue *queue)
     set(queue, figures->spool_free, (double)free_bytes);
     set(queue, figures->letters_bytes, (double)letters_bytes);
     set(queue, figures->letters_limit, letters_share(queue));
+    watch_letters(queue, letters_bytes);
     double full_s = forecast(figures, stats.used_bytes, room, now_ns);
     set(queue, figures->spool_full, full_s);
     pthread_mutex_lock(&queue->mutex);
@@ -126,7 +149,6 @@ void bfr_disk_health(void *self, struct bfr_health *out)
 {
     struct disk_queue *queue = self;
     char text[128];
-    double alarm = LETTERS_ALARM * letters_share(queue);
 
     out->state = BFR_HEALTH_OK;
     out->reason[0] = '\0';
@@ -140,7 +162,9 @@ void bfr_disk_health(void *self, struct bfr_health *out)
     }
     if (queue->marks_error != 0)
         say(out, BFR_HEALTH_DEGRADED, "settlement marks cannot be written; a restart would send stored batches again");
-    if ((double)queue->letters_bytes > alarm)
+    if (queue->letters_wait)
+        say(out, BFR_HEALTH_DEGRADED, "dead letters have no room for files of their own; retry or purge some");
+    if (letters_crowd(queue, queue->letters_bytes))
         say(out, BFR_HEALTH_DEGRADED, "dead letters have nearly filled their share of the spool; retry or purge some");
     if (queue->trouble_text[0] != '\0')
         say(out, BFR_HEALTH_DEGRADED, queue->trouble_text);

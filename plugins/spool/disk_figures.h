@@ -22,6 +22,7 @@ struct disk_figures {
     uint64_t last_used;
     uint64_t last_ns;
     double growth;
+    bool letters_crowd;    // letters have nearly filled their share, and that was said; the keeper's
     uint64_t full_seconds; // as in bfr_queue_stats; under the queue's mutex
 };
 

@@ -157,20 +157,32 @@ void bfr_disk_letter_note(const struct disk_entry *entry, const struct bfr_batch
             out->consumers[out->consumer_count++] = entry->set->names[i];
 }
 
+static void set_waiting(struct disk_queue *queue, bool wait)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->letters_wait = wait;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 static bool has_room(struct disk_queue *queue, uint64_t bytes)
 {
     uint64_t share = (uint64_t)(queue->options.dlq_max_share * (double)queue->options.max_size_bytes);
     pthread_mutex_lock(&queue->mutex);
     uint64_t files = bfr_disk_blocks(bytes) + NOTE_BYTES;
-    bool fits = queue->letters_bytes + files <= share && files <= bfr_disk_outside(queue);
+    bool in_share = queue->letters_bytes + files <= share, fits = in_share && files <= bfr_disk_outside(queue);
+    bool news = !fits && !queue->letters_wait;
+    queue->letters_wait = !fits;
     pthread_mutex_unlock(&queue->mutex);
-    if (!fits && !queue->letters_full)
+    if (news && !in_share)
         bfr_log(
             queue->host, BFR_LOG_WARN,
             "dead letters have filled their share of the spool; further ones stay in their segments; retry or purge "
             "some, or raise dlq_max_share",
             "directory", queue->options.directory, NULL);
-    queue->letters_full = !fits;
+    else if (news)
+        bfr_log(queue->host, BFR_LOG_WARN,
+                "the spool is full; dead letters stay in their segments until there is room for files of their own",
+                "directory", queue->options.directory, NULL);
     return fits;
 }
 
@@ -249,9 +261,13 @@ static void leave_segment(struct disk_queue *queue, struct disk_entry *entry, ui
 bool bfr_disk_letters_file_one(struct disk_queue *queue)
 {
     uint64_t now_ns = queue->host->monotonic_ns(queue->host), bytes = 0;
-    struct disk_entry *entry = now_ns < queue->letters_retry_ns ? NULL : bfr_disk_letter_pin(queue, 0);
-    if (entry == NULL)
+    if (now_ns < queue->letters_retry_ns)
         return false;
+    struct disk_entry *entry = bfr_disk_letter_pin(queue, 0);
+    if (entry == NULL) {
+        set_waiting(queue, false);
+        return false;
+    }
     bool fits = has_room(queue, entry->body_bytes);
     bool good = fits && write_letter(queue, entry, &bytes);
     if (good) {

@@ -150,7 +150,6 @@ struct disk_queue {
     uint64_t *moved; // `work`: records of segments that were being emptied, rising, until everything is counted
     size_t moved_count;
     bool copies_unmarked;   // `work`: the mark of a copy could not be written
-    bool letters_full;      // `work`: there was no room for a letter's file, and that was said
     struct disk_seen *seen; // `work`: keys of scanned segments, until everything is counted
 
     pthread_mutex_t mutex;    // guards all that follows
@@ -167,6 +166,7 @@ struct disk_queue {
     uint64_t held_batches, held_bytes;
     uint64_t buried_batches, buried_bytes;
     uint64_t copies_bytes;
+    bool letters_wait;         // there was no room for the next letter's file, and that was said
     char missing_consumer[64]; // one that batches wait for and that is not configured; empty: none
     char trouble_text[256];    // what was set aside since the start; empty: nothing
     int marks_error;           // errno of the last sync of marks; 0: good

@@ -2,9 +2,11 @@
 """With `ack: sink` a repeat of a batch that a former life took over and has not stored is not answered before it is stored."""
 import pytest
 
+from support.api import Api
 from support.outage import Obstacle
 from support.sender import Sender, batch_name, gzip_batch
 from support.spool import Lives, drained
+from support.wait import wait_until
 
 
 @pytest.fixture
@@ -37,4 +39,28 @@ def test_a_repeat_of_what_is_still_held_waits_for_the_sink(lives, end):
     assert Sender(second.port).post("acme", "web", held, names["held"]).status == 200
     assert Sender(second.port).post("other", "web", stored, names["stored"]).status == 200
     assert drained(second).batches("accepted") == 0, "both were duplicates"
+    second.stop()
+
+
+def test_a_repeat_of_a_letter_that_was_taken_back_waits_for_the_sink(lives):
+    body, name = gzip_batch(), batch_name("acme", "web")
+    place = lives.sink / "acme/web" / name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"")
+    first = lives.start()
+    assert Sender(first.port).post("acme", "web", body, name).status == 409, "the sink has other bytes under its name"
+    wait_until(lambda: lives.files("dlq/*.json"), "the letter's file")
+    place.unlink()
+    place.parent.rmdir()
+    place.parent.parent.rmdir()
+    obstacle = Obstacle(lives.sink, "acme")
+    assert Api(first).post("/api/v1/dlq/retry", {"tenant_id": "acme", "dataset_id": "*"})["count"] == 1
+    first.kill()
+
+    second = lives.start()
+    assert Sender(second.port).post("acme", "web", body, name).status == 503, "the record it was is gone; the new one waits"
+    obstacle.remove()
+    drained(second)
+    assert Sender(second.port).post("acme", "web", body, name).status == 200
+    assert second.stored(lives.sink) == {f"acme/web/{name}": body}
     second.stop()

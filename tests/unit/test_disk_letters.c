@@ -122,6 +122,90 @@ static void test_a_letter_without_room_stays_in_its_segment(void **state)
     plugin_file_finish(stage.fake);
 }
 
+static bool health_says(struct stage *stage, const char *part)
+{
+    struct bfr_health health = {.size = sizeof health};
+    assert_true(bfr_fake_health(stage->fake, &health));
+    return (health.state == BFR_HEALTH_DEGRADED) == (health.reason[0] != '\0') && strstr(health.reason, part) != NULL;
+}
+
+static bool health_says_nearly(struct stage *stage)
+{
+    return health_says(stage, "nearly filled their share");
+}
+
+static bool health_says_waiting(struct stage *stage)
+{
+    return health_says(stage, "no room for files");
+}
+
+static bool health_says_nothing(struct stage *stage)
+{
+    return !health_says(stage, "dead letters");
+}
+
+static bool log_says(struct stage *stage, const char *part)
+{
+    const char *line;
+    for (size_t i = 0; (line = bfr_fake_log(stage->fake, i)) != NULL; i++)
+        if (strstr(line, part) != NULL)
+            return true;
+    return false;
+}
+
+static bool said_nearly(struct stage *stage)
+{
+    return log_says(stage, "warn dead letters have nearly filled their share");
+}
+
+static bool said_room_again(struct stage *stage)
+{
+    return log_says(stage, "info dead letters have room in their share");
+}
+
+static void purge_all(struct stage *stage)
+{
+    assert_true(stage->table->purge(stage->self, &everything, false, false, NULL, NULL) > 0);
+}
+
+static void test_letters_raise_an_alarm_before_their_share_is_full_and_take_it_back(void **state)
+{
+    struct stage stage = open_stage("dlq_max_share=0.003"); // 50331 bytes, and a letter takes 8192
+    char name[] = "letter-0";
+    (void)state;
+
+    for (int i = 0; i < 4; i++, name[7]++)
+        bury_new(&stage, name);
+    while (count_files("dlq", ".json") < 4)
+        usleep(1000);
+    assert_true(health_says_nothing(&stage));
+    bury_new(&stage, name);
+    assert_true(eventually(&stage, health_says_nearly));
+    assert_true(eventually(&stage, said_nearly));
+    assert_int_equal(count_files("dlq", ".json"), 5); // all of them
+    purge_all(&stage);
+    assert_true(eventually(&stage, health_says_nothing));
+    assert_true(eventually(&stage, said_room_again));
+    count_lines(&stage, "nearly filled their share", 1);
+    plugin_file_finish(stage.fake);
+}
+
+// One that is larger than what is left of the share, which is far from full.
+static void test_a_letter_that_waits_for_room_is_in_health_until_it_is_gone(void **state)
+{
+    struct stage stage = open_stage("dlq_max_share=0.001");
+    (void)state;
+
+    put_stored(&stage, "acme", "large", 20000);
+    assert_int_equal(bury_one(&stage, 0, lease_one(&stage, 0), BFR_REASON_CONFLICT, 3, "other bytes stand there"),
+                     BFR_SETTLED_BURIED);
+    assert_true(eventually(&stage, health_says_waiting));
+    count_lines(&stage, "warn dead letters have filled their share", 1);
+    purge_all(&stage);
+    assert_true(eventually(&stage, health_says_nothing));
+    plugin_file_finish(stage.fake);
+}
+
 static void test_a_filed_letter_is_redriven(void **state)
 {
     struct stage stage = open_stage_for("a", "b", NULL);
@@ -466,6 +550,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_letter_becomes_a_file_and_outlives_the_process),
         TEST(test_a_letter_without_room_stays_in_its_segment),
+        TEST(test_letters_raise_an_alarm_before_their_share_is_full_and_take_it_back),
+        TEST(test_a_letter_that_waits_for_room_is_in_health_until_it_is_gone),
         TEST(test_a_filed_letter_is_redriven),
         TEST(test_letters_are_purged_by_filter),
         TEST(test_held_batches_are_purged_for_good),

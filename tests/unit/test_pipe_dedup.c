@@ -311,6 +311,36 @@ static void test_keys_known_at_start(void **state)
     bfr_dedup_free(f.dedup);
 }
 
+// A record that was dropped or redriven is told as stored, before or after the one that counts.
+static void test_of_two_records_of_one_batch_the_one_that_is_behind_counts(void **state)
+{
+    struct fixture f;
+    struct sender sender;
+    struct bfr_claim *mine;
+    (void)state;
+    for (int copy_first = 0; copy_first < 2; copy_first++) {
+        open_fixture(&f, BFR_ACK_SINK, 100);
+        int64_t now = bfr_clock_wall(&f.clock.clock);
+        struct bfr_recent recent = {
+            .size = sizeof recent, .tenant = "t", .dataset = "d", .filename = "a", .received_ns = now};
+        memcpy(recent.source_sha256, "one", 3);
+        if (copy_first)
+            assert_true(bfr_dedup_remember(f.dedup, &recent, BFR_ACK_SINK, false));
+        assert_true(bfr_dedup_remember(f.dedup, &recent, BFR_ACK_DISK, false));
+        if (!copy_first)
+            assert_true(bfr_dedup_remember(f.dedup, &recent, BFR_ACK_SINK, false));
+        assert_int_equal(bfr_dedup_count(f.dedup), 1);
+
+        struct bfr_batch batch = make("a", "one", 1);
+        assert_int_equal(claim(&f, &batch, &sender, &mine), BFR_CLAIMED_KNOWN);
+        assert_int_equal(sender.answers, 0); // no sink has it
+        batch.received_ns = now;
+        bfr_dedup_bury(f.dedup, &batch, BFR_REASON_ATTEMPTS, true);
+        assert_int_equal(sender.answer, BFR_ANSWER_REFUSED);
+        bfr_dedup_free(f.dedup);
+    }
+}
+
 static void test_abandoned_waiter_is_never_answered(void **state)
 {
     struct fixture f;
@@ -479,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_window_ends),
         cmocka_unit_test(test_entries_are_bounded_but_never_those_still_waited_for),
         cmocka_unit_test(test_keys_known_at_start),
+        cmocka_unit_test(test_of_two_records_of_one_batch_the_one_that_is_behind_counts),
         cmocka_unit_test(test_abandoned_waiter_is_never_answered),
         cmocka_unit_test(test_dismissal_answers_all_who_wait),
         cmocka_unit_test(test_concurrent_posts_of_one_name_are_taken_once),
