@@ -295,8 +295,10 @@ static void expire_one(struct disk_queue *queue, uint64_t sequence)
     struct letter_note note;
     if (!bfr_letter_read(queue->dir.letters, sequence, &note))
         return;
-    if (is_old(queue, &note) && bfr_disk_letter_drop(queue, &note)) {
-        bfr_disk_recent_forget(queue, &note.batch);
+    bool old = is_old(queue, &note);
+    if (old)
+        bfr_disk_recent_forget(queue, &note.batch); // first, as for every purge
+    if (old && bfr_disk_letter_drop(queue, &note)) {
         (void)bfr_disk_remember(queue, &note.batch, BFR_KEY_FREE);
         queue->host->account(queue->host, BFR_ACCOUNT_PURGED_BURIED, note.letter.tenant, 1, note.letter.body_bytes);
         bfr_log(queue->host, BFR_LOG_INFO, "dead letter is past dlq_max_age and purged", "id", note.id, "tenant",
@@ -316,5 +318,6 @@ void bfr_disk_letters_expire(struct disk_queue *queue)
     for (size_t i = 0; list != NULL && i < count; i++)
         expire_one(queue, list[i]);
     free(list);
+    bfr_disk_recent_sync(queue);
     (void)fsync(queue->dir.letters);
 }

@@ -202,13 +202,13 @@ static bool purge_entry(struct disk_queue *queue, struct disk_entry *entry)
     return true;
 }
 
-// True: it is gone.
+// True: it is gone. Its key first: a batch that is gone under a known key is lost when its sender sends it again.
 static bool purge_letter(struct disk_queue *queue, struct letter_in_hand *hand, const struct disk_told *told)
 {
+    bfr_disk_recent_forget(queue, &hand->note.batch);
     bool gone = hand->entry != NULL ? purge_entry(queue, hand->entry) : bfr_disk_letter_drop(queue, &hand->note);
     if (!gone)
         return false;
-    bfr_disk_recent_forget(queue, &hand->note.batch);
     if (told->tell != NULL)
         told->tell(told->arg, &hand->note.letter);
     return true;

@@ -16,6 +16,7 @@ from support.sender import Sender, batch_name, gzip_batch
 from support.spool import check_sink, drained, finish, load
 from support.wait import wait_until
 
+NEARLY = "dead letters have nearly filled their share of the spool; retry or purge some, or raise dlq_max_share"
 FULL = ("dead letters have filled their share of the spool; further ones stay in their segments; retry or purge some, or "
         "raise dlq_max_share")
 
@@ -72,6 +73,10 @@ def purge(receiver, **selector):
     return Api(receiver).post("/api/v1/dlq/purge", selector)["count"]
 
 
+def disk_reason(receiver):
+    return next(stage["reason"] for stage in receiver.health()["stages"] if stage["name"] == "disk")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A real file system of 4 MiB."""
@@ -117,7 +122,9 @@ def test_letters_beyond_their_share_stay_in_their_segments_until_there_is_room(m
     for _ in range(count):
         assert post_conflict(receiver, lives.sink) == 200
     receiver.wait_batches("buried", count)
-    wait_until(lambda: receiver.logged(FULL), "the alarm")
+    wait_until(lambda: receiver.logged(FULL), "the end of the share")
+    wait_until(lambda: receiver.logged(NEARLY), "the alarm before")
+    assert "no room for files" in disk_reason(receiver)
     filed = len(lives.files("dlq/*.json"))
     assert 0 < filed < count
     name, body = batch_name("other", "web"), gzip_batch()
@@ -132,6 +139,8 @@ def test_letters_beyond_their_share_stay_in_their_segments_until_there_is_room(m
     left = count - filed
     wait_until(lambda: len(lives.files("dlq/*.json")) == min(left, filed), "files of those that had to wait")
     assert second.scrape().batches("buried") == left
+    assert purge(second, tenant_id="acme") == left
+    wait_until(lambda: disk_reason(second) == "", "nothing to be told any more")
     second.kill()
 
 

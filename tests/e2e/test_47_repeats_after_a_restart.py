@@ -42,7 +42,8 @@ def test_a_repeat_of_what_is_still_held_waits_for_the_sink(lives, end):
     second.stop()
 
 
-def test_a_repeat_of_a_letter_that_was_taken_back_waits_for_the_sink(lives):
+@pytest.mark.parametrize("stopped", [False, True], ids=["api", "command"])
+def test_a_repeat_of_a_letter_that_was_taken_back_waits_for_the_sink(lives, build, stopped):
     body, name = gzip_batch(), batch_name("acme", "web")
     place = lives.sink / "acme/web" / name
     place.parent.mkdir(parents=True)
@@ -54,8 +55,12 @@ def test_a_repeat_of_a_letter_that_was_taken_back_waits_for_the_sink(lives):
     place.parent.rmdir()
     place.parent.parent.rmdir()
     obstacle = Obstacle(lives.sink, "acme")
-    assert Api(first).post("/api/v1/dlq/retry", {"tenant_id": "acme", "dataset_id": "*"})["count"] == 1
+    if not stopped:
+        assert Api(first).post("/api/v1/dlq/retry", {"tenant_id": "acme", "dataset_id": "*"})["count"] == 1
     first.kill()
+    if stopped:
+        result = build.run("dlq", "retry", "--dir", str(lives.directory), "--tenant", "*", "--plugin-dir", build.plugins)
+        assert result.returncode == 0, result
 
     second = lives.start()
     assert Sender(second.port).post("acme", "web", body, name).status == 503, "the record it was is gone; the new one waits"
