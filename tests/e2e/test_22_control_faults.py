@@ -77,6 +77,7 @@ def test_absent_at_start_with_the_directory_on_disk_is_normal_service(control, m
     assert second.logged("directory taken from disk", tenants="2", datasets="3")
     assert post(second) == 200
     assert post(second, token="wrong") == 503  # what cannot be asked is not refused
+    assert post(second, token=KEY) == 503  # accepted keys are not on disk
     assert post(second, token=None) == 401
     assert post(second, "nosuch") == 503
     assert post(second, dataset="nosuch") == 503
