@@ -97,6 +97,10 @@ static int consult_config(const struct bfr_cli *cli, struct bfr_cli_api *api)
 static int use_url(struct bfr_cli_api *api, const char *url)
 {
     size_t length = strlen(url);
+    if (strchr(url, '@') != NULL) { // what --api says is printed, and shown by top
+        complain("--api takes no name or password; the token goes into RECEIVER_ADMIN_TOKEN");
+        return BFR_EXIT_USAGE;
+    }
     while (length > 0 && url[length - 1] == '/')
         length--;
     if (length == 0 || length >= sizeof api->base) {

@@ -29,7 +29,7 @@ struct follower {
     size_t size;
     uint64_t heard_ns;
     bool headed;     // the heading is out
-    bool closed;     // nobody reads standard output any more
+    int output;      // errno of standard output; EPIPE: nobody reads it any more
     bool unreadable; // what came was no line of ours
 };
 
@@ -102,8 +102,10 @@ static bool take_bytes(void *arg, const char *bytes, size_t size)
             follower->line[follower->size++] = bytes[i];
         }
     }
-    follower->closed = fflush(stdout) != 0 && errno == EPIPE;
-    return !follower->closed;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    follower->output = errno;
+    return false;
 }
 
 static bool make_path(struct bfr_cli_api *api, const struct bfr_watch *watch, char *out, size_t room)
@@ -123,19 +125,33 @@ static int say_end(const char *why)
     return BFR_EXIT_FAILURE;
 }
 
-// Whoever reads us has gone, as `head` does: no failure, and nothing is left to be written.
-static int leave_quietly(void)
+// What could not be written is for nobody.
+static void drop_output(void)
 {
     __fpurge(stdout);
     clearerr(stdout);
+}
+
+// Whoever reads us has gone, as `head` does: no failure.
+static int leave_quietly(void)
+{
+    drop_output();
     return BFR_EXIT_OK;
+}
+
+// A full disk, say: to go on would leave lines out without a word.
+static int leave_unwritten(int error)
+{
+    drop_output();
+    fprintf(stderr, "bytefreezer-receiver: cannot write to standard output: %s\n", strerror(error));
+    return BFR_EXIT_FAILURE;
 }
 
 static int conclude(struct bfr_cli_api *api, const struct follower *follower)
 {
     char error[2048];
-    if (follower->closed)
-        return leave_quietly();
+    if (follower->output != 0)
+        return follower->output == EPIPE ? leave_quietly() : leave_unwritten(follower->output);
     if (follower->unreadable)
         return say_end(UNREADABLE);
     return say_end(bfr_cli_api_complete(api, error, sizeof error) ? COMPLETE : error);

@@ -449,7 +449,8 @@ def test_the_configuration_says_where_the_api_is_and_its_token(make_receiver, dl
     ((), 2, "followed by"), (("wipe",), 2, "followed by"), (("show",), 2, "ID"), (("retry",), 2, "--tenant"),
     (("purge", "--dry-run"), 2, "--tenant"), (("ls", "--api"), 2, "value"), (("ls", "--what"), 2, "unknown"),
     (("ls", "--api", "http://127.0.0.1:1"), 1, "127.0.0.1:1"), (("ls", "--api", "file:///etc/passwd"), 1, "file:"),
+    (("ls", "--api", f"http://me:{TOKEN}@127.0.0.1:1"), 2, "RECEIVER_ADMIN_TOKEN"),
     (("show", "a", "b", "--api", "http://127.0.0.1:1"), 2, "ID")])
 def test_wrong_use_of_the_commands_says_what_is_wrong(dlq, arguments, code, word):
     result = dlq(*arguments)
-    assert result.returncode == code and word in result.stderr and result.stdout == ""
+    assert result.returncode == code and word in result.stderr and result.stdout == "" and TOKEN not in result.stderr

@@ -237,6 +237,24 @@ def test_tail_says_why_it_ended_and_leaves_quietly_when_nobody_reads(make_receiv
     assert code == 1 and "is it running there?" in error
 
 
+def test_tail_ends_when_its_lines_cannot_be_written(receiver, build):
+    sender, body = Sender(receiver.port), gzip_batch()
+    with open("/dev/full", "wb") as full:
+        process = subprocess.Popen(build.command("tail", "--api", f"http://127.0.0.1:{receiver.api_port}"), stdout=full,
+                                   stderr=subprocess.PIPE, env=build.environment())
+
+    def ended():
+        assert sender.post("acme", "web", body, batch_name("acme", "web")).status == 200
+        return process.poll() is not None
+
+    try:
+        wait_until(ended, "the end of tail")
+    finally:
+        process.kill()
+    error = process.communicate()[1]
+    assert process.returncode == 1 and error.endswith(b"cannot write to standard output: No space left on device\n")
+
+
 def test_tail_notices_a_daemon_that_was_killed(make_receiver, build):
     receiver = make_receiver().start()
     command = followed(receiver, build)
