@@ -15,7 +15,7 @@
 #include "disk_room.h"
 #include "filter.h"
 
-#define PAGE_LETTERS  32
+#define PAGE_LETTERS  256 // a look at all there are costs the same for one as for many
 #define PURGE_AT_ONCE 1024
 
 static bool matches(const struct bfr_filter *filter, const struct letter_note *note)
@@ -151,16 +151,16 @@ static uint32_t copy_failed_page(struct disk_queue *queue, const struct bfr_filt
     uint32_t count = 0, found;
     if (bfr_filter_of_letters(filter))
         return 0;
-    pthread_mutex_lock(&queue->work);
-    do {
+    do { // `work` for one round at a time: of a dataset that has none, everything is looked at
+        pthread_mutex_lock(&queue->work);
         found = pin_failed(queue, filter, *after, limit - count, pinned);
         for (uint32_t i = 0; i < found; i++) {
             *after = pinned[i]->sequence;
             count += copy_failed(queue, filter, pinned[i], &out[count]) ? 1 : 0;
             bfr_disk_letter_unpin(queue, pinned[i]);
         }
+        pthread_mutex_unlock(&queue->work);
     } while (found > 0 && count < limit);
-    pthread_mutex_unlock(&queue->work);
     return count;
 }
 

@@ -9,6 +9,7 @@ import pytest
 from support import wire
 from support.api import Api
 from support.letters import write_letters
+from support.openings import Openings
 from support.outage import QUICK_RETRY, Obstacle
 from support.sender import Sender, batch_name, gzip_batch
 from support.spool import drained
@@ -364,6 +365,16 @@ def test_many_letters_are_paged_while_batches_flow(make_lives):
     assert sender.post("acme", "web", gzip_batch(), batch_name("acme", "web")).status == 200
     assert api.post("/api/v1/dlq/retry", {"tenant_id": "*", "dataset_id": "*"})["count"] == 2000
     receiver.wait_batches("stored", 2001).check_conservation()
+
+
+def test_a_page_of_letters_looks_at_their_directory_a_few_times_however_long_it_is(make_lives):
+    lives = make_lives(options={"max_size_bytes": "1GiB", "dlq_max_share": "0.9"})
+    bodies = write_letters(lives.directory, 1000)
+    receiver = lives.start()
+    wait_until(lambda: receiver.scrape().batches("buried") == 1000, "letters")
+    with Openings(lives.directory / ".bfr/dlq") as openings:
+        assert names_of(Api(receiver).letters(limit=1000)) == sorted(bodies)
+        assert openings.count() <= 5
 
 
 def test_clients_that_leave_or_send_on_harm_nobody(make_lives):
