@@ -35,7 +35,7 @@ BFR_PRINTF(1, 2) static void complain(const char *format, ...)
     va_list args;
     va_start(args, format);
     fputs("bytefreezer-receiver: ", stderr);
-    vfprintf(stderr, format, args);
+    vfprintf(stderr, format, args); // NOLINT(clang-analyzer-valist.Uninitialized): the line above begins it
     fputc('\n', stderr);
     va_end(args);
 }
