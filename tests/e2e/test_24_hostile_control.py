@@ -21,12 +21,14 @@ def populate(control):
 def whole(control, **options):
     """Auth and all services, all talking to one far end."""
     key = {"control_url": control.url, "api_key": SERVICE_KEY}
-    pipeline = [{"plugin": "auth", "mode": "control", "refresh_interval": "200ms", "cache_file": "", **key, **options},
+    pipeline = [{"plugin": "auth", "mode": "control", "refresh_interval": "200ms", "timeout": "1s", "cache_file": "",
+                 **key, **options},
                 {"plugin": "memory"}, {"plugin": "fs", "directory": "sink"}]
     services = [{"plugin": "control", "report_interval": "100ms", "telemetry_interval": "100ms", "timeout": "1s", **key,
                  **options},
-                {"plugin": "otlp", "endpoint": control.url, "push_interval": "100ms", **options},
-                {"plugin": "soc", "endpoint": control.url + "/soc", "check_interval": "100ms", **options}]
+                {"plugin": "otlp", "endpoint": control.url, "push_interval": "100ms", "timeout": "1s", **options},
+                {"plugin": "soc", "endpoint": control.url + "/soc", "check_interval": "100ms", "timeout": "1s",
+                 **options}]
     return {"services": services}, pipeline
 
 
