@@ -22,6 +22,7 @@
 #include "http_budget.h"
 #include "http_server.h"
 #include "log.h"
+#include "pipe_link.h"
 #include "pipe_pipeline.h"
 
 // Supervisors kill after 30 s; everything must be over before.
@@ -209,13 +210,22 @@ static const struct bfr_settings *settings_of(const struct app *app)
 static void hold_body(void *arg, uint64_t bytes)
 {
     const struct app *app = arg;
-    bfr_budget_force(app->budget, bytes);
+    bfr_budget_hold(app->budget, bytes);
 }
 
 static void let_go_body(void *arg, uint64_t bytes)
 {
     const struct app *app = arg;
-    bfr_budget_give(app->budget, bytes);
+    bfr_budget_let_go(app->budget, bytes);
+}
+
+static uint32_t make_budget(struct app *app, uint64_t limit)
+{
+    app->budget = bfr_budget_new(limit, 0, NULL, NULL);
+    if (app->budget == NULL)
+        return BFR_ENOMEM;
+    bfr_budget_reserve(app->budget, bfr_link_in_flight_max(limit));
+    return BFR_OK;
 }
 
 static uint32_t build(struct app *app, const char *config_path, const struct bfr_config_flags *flags)
@@ -251,8 +261,8 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
         status = BFR_EINVAL;
     if (status == BFR_OK) {
         status = put_in_force(app);
-        if (status == BFR_OK && (app->budget = bfr_budget_new(settings_of(app)->memory.budget, 0, NULL, NULL)) == NULL)
-            status = BFR_ENOMEM;
+        if (status == BFR_OK)
+            status = make_budget(app, settings_of(app)->memory.budget);
         bfr_diag_log(diag);
     } else {
         bfr_diag_print(diag, stderr);

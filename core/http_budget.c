@@ -13,6 +13,8 @@
 
 struct bfr_budget {
     _Atomic uint64_t used;
+    _Atomic uint64_t held; // of that, what stages have by themselves
+    uint64_t reserve;      // what that may come to
     uint64_t limit;
     _Atomic uint64_t mark;
     struct bfr_blocks *blocks;
@@ -70,12 +72,28 @@ void bfr_budget_release(struct bfr_budget *budget)
     free(budget);
 }
 
+void bfr_budget_reserve(struct bfr_budget *budget, uint64_t bytes)
+{
+    budget->reserve = bytes;
+}
+
+// Never so much that the largest body would not fit beside it.
+static uint64_t kept_free(const struct bfr_budget *budget, uint64_t mark)
+{
+    uint64_t held = atomic_load_explicit(&budget->held, memory_order_relaxed);
+    if (held == 0 || held >= budget->reserve)
+        return 0;
+    uint64_t rest = budget->reserve - held;
+    return rest < mark ? rest : mark;
+}
+
 // What may be taken when `used` is in use.
 static uint64_t grant(const struct bfr_budget *budget, struct bfr_want want, uint64_t used)
 {
-    if (used + want.step <= atomic_load_explicit(&budget->mark, memory_order_relaxed))
+    uint64_t mark = atomic_load_explicit(&budget->mark, memory_order_relaxed), kept = kept_free(budget, mark);
+    if (used + want.step <= mark - kept)
         return want.step;
-    if (used + want.rest > budget->limit)
+    if (used + want.rest > budget->limit - kept)
         return 0;
     bool overtakes = !want.waited && want.rest > SMALL_BYTES && atomic_load(&budget->queued) > 0;
     return overtakes ? 0 : want.rest;
@@ -104,6 +122,20 @@ uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want)
 void bfr_budget_force(struct bfr_budget *budget, uint64_t bytes)
 {
     atomic_fetch_add(&budget->used, bytes);
+}
+
+void bfr_budget_hold(struct bfr_budget *budget, uint64_t bytes)
+{
+    atomic_fetch_add(&budget->held, bytes);
+    bfr_budget_force(budget, bytes);
+    bfr_blocks_beside(budget->blocks, (int64_t)bytes);
+}
+
+void bfr_budget_let_go(struct bfr_budget *budget, uint64_t bytes)
+{
+    bfr_blocks_beside(budget->blocks, -(int64_t)bytes);
+    bfr_must(atomic_fetch_sub(&budget->held, bytes) >= bytes);
+    bfr_budget_give(budget, bytes);
 }
 
 bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want)

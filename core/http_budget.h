@@ -5,6 +5,9 @@
 // Bodies that grow in small steps could share the budget out among them until none can be completed. So steps are given
 // only below a mark, and above it a body takes the whole rest it may need, or waits. The distance from the mark to the
 // limit is what the largest body needs: whatever partial bodies hold, there is room to complete one after the other.
+//
+// Bodies that are read back for a sink are not asked to wait, or a backlog would stand still behind senders. So while there
+// are any, what they may yet come to is kept free of senders.
 #ifndef BFR_CORE_HTTP_BUDGET_H
 #define BFR_CORE_HTTP_BUDGET_H
 
@@ -36,6 +39,11 @@ void bfr_budget_release(struct bfr_budget *budget); // NULL is allowed
 uint64_t bfr_budget_take(struct bfr_budget *budget, struct bfr_want want);
 // What is in RAM already is counted, whether it fits or not. Those who come next find less. [any]
 void bfr_budget_force(struct bfr_budget *budget, uint64_t bytes);
+// The same for what a stage has by itself, until it lets go. [any]
+void bfr_budget_hold(struct bfr_budget *budget, uint64_t bytes);
+void bfr_budget_let_go(struct bfr_budget *budget, uint64_t bytes);
+// So many bytes in all may be held that way; 0 at first. Before anybody takes. [main]
+void bfr_budget_reserve(struct bfr_budget *budget, uint64_t bytes);
 // Would take succeed now? A failure is remembered. [any]
 bool bfr_budget_has(struct bfr_budget *budget, struct bfr_want want);
 void bfr_budget_give(struct bfr_budget *budget, uint64_t bytes);

@@ -16,9 +16,9 @@
 #define IN_FLIGHT_BYTES_MAX (UINT64_C(64) << 20)
 #define IN_FLIGHT_SHARE     4
 
-static uint64_t in_flight_limit(const struct bfr_settings *settings)
+uint64_t bfr_link_in_flight_max(uint64_t budget)
 {
-    uint64_t share = settings->memory.budget / IN_FLIGHT_SHARE;
+    uint64_t share = budget / IN_FLIGHT_SHARE;
     return share > 0 && share < IN_FLIGHT_BYTES_MAX ? share : IN_FLIGHT_BYTES_MAX;
 }
 
@@ -431,7 +431,7 @@ struct bfr_link *bfr_link_new(const struct bfr_link_setup *setup)
     struct bfr_link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return NULL;
-    link->in_flight_bytes_max = in_flight_limit(setup->settings);
+    link->in_flight_bytes_max = bfr_link_in_flight_max(setup->settings->memory.budget);
     const struct bfr_tune tune = tune_of(setup->settings);
     pthread_mutex_init(&link->lock, NULL);
     link->set = *setup;

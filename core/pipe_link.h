@@ -68,6 +68,9 @@ bool bfr_link_fatal(const struct bfr_link *link); // its target gave up for good
 // How the link finds its target; OK with an empty reason when all is well.
 void bfr_link_health(struct bfr_link *link, struct bfr_health *out);
 
+// Most bytes of bodies that a link has in flight, one batch apart, out of a memory.budget of so many. [any]
+uint64_t bfr_link_in_flight_max(uint64_t budget);
+
 struct bfr_stage *bfr_link_source(const struct bfr_link *link);
 struct bfr_stage *bfr_link_target(const struct bfr_link *link);
 uint32_t bfr_link_consumer(const struct bfr_link *link);

@@ -6,9 +6,45 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define BLOCK_BYTES 4096
+
+// From here on a record has pages of its own, which go back to the kernel with it. Taken here and freed by the threads of
+// sinks, records of all sizes would leave holes in the heap, as much again as is in use.
+#define MAPPED_MIN_BYTES (64u << 10)
+
+struct record_bytes {
+    size_t mapped; // 0: from the heap
+    uint8_t bytes[];
+};
+
+static struct record_bytes *take_bytes(size_t size)
+{
+    struct record_bytes *record;
+    size_t whole = sizeof *record + size;
+    if (whole < MAPPED_MIN_BYTES) {
+        record = malloc(whole);
+        if (record != NULL)
+            record->mapped = 0;
+        return record;
+    }
+    record = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (record == MAP_FAILED)
+        return NULL;
+    record->mapped = whole;
+    return record;
+}
+
+static void free_bytes(void *arg)
+{
+    struct record_bytes *record = arg;
+    if (record->mapped > 0)
+        munmap(record, record->mapped);
+    else
+        free(record);
+}
 
 static bool is_hole(int fd, off_t at)
 {
@@ -35,9 +71,10 @@ static bool head_is_good(const struct disk_place *place, const uint8_t *bytes, s
            out->envelope_bytes == place->envelope_bytes && bfr_record_check(bytes, out);
 }
 
-static enum disk_read make_batch(struct disk_queue *queue, const struct record_header *header, uint8_t *bytes,
-                                 bool with_body, const struct bfr_batch **out)
+static enum disk_read make_batch(struct disk_queue *queue, const struct record_header *header,
+                                 struct record_bytes *record, bool with_body, const struct bfr_batch **out)
 {
+    const uint8_t *bytes = record->bytes;
     char texts[ENVELOPE_MAX_BYTES + 16];
     const char *consumers[RECORD_CONSUMERS_MAX];
     uint32_t consumer_count = 0;
@@ -51,7 +88,7 @@ static enum disk_read make_batch(struct disk_queue *queue, const struct record_h
         batch.spans = &span;
         batch.span_count = 1;
     }
-    *out = queue->host->batch_make(queue->host, &batch, free, bytes);
+    *out = queue->host->batch_make(queue->host, &batch, free_bytes, record);
     return *out != NULL ? DISK_READ_OK : DISK_READ_MEMORY;
 }
 
@@ -62,11 +99,12 @@ static enum disk_read read_record(struct disk_queue *queue, const struct disk_pl
     size_t size = head + (with_body ? (size_t)place->body_bytes : 0);
     enum disk_read result = DISK_READ_DAMAGED;
     struct record_header header;
-    uint8_t *bytes = malloc(size);
+    struct record_bytes *record = take_bytes(size);
 
     *out = NULL;
-    if (bytes == NULL)
+    if (record == NULL)
         return DISK_READ_MEMORY;
+    uint8_t *bytes = record->bytes;
     errno = 0;
     if (!bfr_segment_read(place->file, bytes, size, place->offset))
         result = errno == 0 ? DISK_READ_DAMAGED : DISK_READ_ERROR; // 0: the file ends before
@@ -74,10 +112,10 @@ static enum disk_read read_record(struct disk_queue *queue, const struct disk_pl
         result = DISK_READ_HOLE;
     else if (head_is_good(place, bytes, &header) &&
              (!with_body || bfr_crc32c(0, bytes + head, (size_t)place->body_bytes) == header.body_crc32c))
-        result = make_batch(queue, &header, bytes, with_body, out);
+        result = make_batch(queue, &header, record, with_body, out);
     if (*out == NULL) {
         int saved = errno;
-        free(bytes);
+        free_bytes(record);
         errno = saved;
     }
     return result;

@@ -87,12 +87,43 @@ static void test_room_wakes_only_when_somebody_was_refused(void **state)
     bfr_budget_give(budget, LIMIT - 3);
 }
 
+static void test_what_is_read_back_finds_its_room_and_the_largest_body_too(void **state)
+{
+    struct bfr_budget *budget = *state;
+    const struct bfr_want rest = {LARGEST, LARGEST, true};
+    bfr_budget_reserve(budget, 250000);
+    bfr_budget_force(budget, LIMIT - LARGEST); // senders', while nothing is read back
+    assert_true(bfr_budget_has(budget, rest));
+    bfr_budget_hold(budget, 100000);
+    bfr_budget_give(budget, 100000);            // as much as came goes
+    assert_false(bfr_budget_has(budget, rest)); // 150000 are kept free
+    bfr_budget_give(budget, 150000);
+    assert_true(bfr_budget_has(budget, rest));
+    assert_int_equal(wakes, 1);
+    bfr_budget_hold(budget, 150000);
+    assert_true(bfr_budget_has(budget, rest)); // which were theirs
+    assert_false(bfr_budget_has(budget, (struct bfr_want){LARGEST + 1, LARGEST + 1, true}));
+    bfr_budget_let_go(budget, 250000);
+    assert_int_equal(wakes, 2);
+    bfr_budget_give(budget, LIMIT - LARGEST - 250000);
+    bfr_budget_reserve(budget, 2 * LIMIT);
+    bfr_budget_hold(budget, 1);
+    bfr_budget_let_go(budget, 1);
+    bfr_budget_hold(budget, LIMIT); // however much it may be
+    bfr_budget_let_go(budget, LIMIT);
+    assert_int_equal(bfr_budget_take(budget, rest), LARGEST);
+    bfr_budget_give(budget, LARGEST);
+    assert_int_equal(bfr_budget_used(budget), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_some_partial_body_can_always_be_completed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_late_large_body_does_not_overtake_those_that_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_room_wakes_only_when_somebody_was_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_read_back_finds_its_room_and_the_largest_body_too, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
