@@ -250,6 +250,21 @@ void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *d
     answers_give(dedup, &answers);
 }
 
+void bfr_dedup_reopen(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename)
+{
+    struct bfr_key key;
+    if (!bfr_key_make(&dedup->seed, tenant, dataset, filename, &key))
+        return;
+    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
+    pthread_mutex_lock(&shard->lock);
+    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    if (claim != NULL && (claim->answer == BFR_ANSWER_REFUSED || claim->answer == BFR_ANSWER_CONFLICT)) {
+        claim->settled_buried = claim->conflict = false;
+        bfr_dedup_make_open(dedup, shard, claim);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
 void bfr_dedup_release(struct bfr_dedup *dedup, const struct bfr_recent *recent)
 {
     struct bfr_batch batch = {.size = sizeof batch,

@@ -52,6 +52,9 @@ void bfr_dedup_bury(struct bfr_dedup *dedup, const struct bfr_batch *batch, uint
 // Purged: the key is free, who still waits is answered BUSY. [any]
 void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename);
 
+// A dead letter is offered to its sinks again: who repeats it waits for them again, if that is the level. [any]
+void bfr_dedup_reopen(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename);
+
 // See bfr_intake_abandon. [loop]
 bool bfr_dedup_abandon(struct bfr_dedup *dedup, struct bfr_waiter *waiter);
 // Answer all who still wait; the pipeline has stopped. [main]

@@ -87,13 +87,18 @@ struct bfr_claim *bfr_dedup_add(struct bfr_dedup *dedup, struct bfr_dedup_shard 
     return claim;
 }
 
+void bfr_dedup_make_open(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim)
+{
+    bfr_claims_remove(&shard->known, claim);
+    atomic_fetch_sub_explicit(&dedup->known, 1, memory_order_relaxed);
+    claim->answer = 0;
+}
+
 void bfr_dedup_drop(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim)
 {
     bfr_must(claim->waiters == NULL);
-    if (claim->answer != 0) {
-        bfr_claims_remove(&shard->known, claim);
-        atomic_fetch_sub_explicit(&dedup->known, 1, memory_order_relaxed);
-    }
+    if (claim->answer != 0)
+        bfr_dedup_make_open(dedup, shard, claim);
     struct bfr_claim **at = &shard->buckets[claim->hash & (shard->bucket_count - 1)];
     while (*at != claim)
         at = &(*at)->chain;

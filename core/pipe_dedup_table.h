@@ -64,6 +64,8 @@ void bfr_dedup_drop(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, stru
 // A claim that became final now (`known_ns`) begins its window.
 void bfr_dedup_make_known(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim,
                           uint64_t known_ns);
+// A final claim is not final any more.
+void bfr_dedup_make_open(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, struct bfr_claim *claim);
 // Forget what is older than the window, and the oldest while too many are known.
 void bfr_dedup_trim(struct bfr_dedup *dedup, struct bfr_dedup_shard *shard, uint64_t now);
 

@@ -41,12 +41,13 @@ struct redrive {
     uint32_t by; // enum bfr_redriven_by
 };
 
-// Its key stays known: a sender that repeats it gets the answer of a duplicate.
+// Its key stays known, but what was said of it is not true any more.
 static void on_moved(void *arg, const struct bfr_letter *letter)
 {
     const struct redrive *redrive = arg;
     book(redrive->pipeline, BFR_MOVE_REDRIVEN, letter);
     bfr_series_add(redrive->pipeline->figures.redriven[redrive->by], 1);
+    bfr_dedup_reopen(redrive->pipeline->dedup, letter->tenant, letter->dataset, letter->filename);
 }
 
 static void on_gone(void *arg, const struct bfr_letter *letter)

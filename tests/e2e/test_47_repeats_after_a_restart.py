@@ -57,6 +57,7 @@ def test_a_repeat_of_a_letter_that_was_taken_back_waits_for_the_sink(lives, buil
     obstacle = Obstacle(lives.sink, "acme")
     if not stopped:
         assert Api(first).post("/api/v1/dlq/retry", {"tenant_id": "acme", "dataset_id": "*"})["count"] == 1
+        assert Sender(first.port).post("acme", "web", body, name).status == 503, "no letter any more, and not stored yet"
     first.kill()
     if stopped:
         result = build.run("dlq", "retry", "--dir", str(lives.directory), "--tenant", "*", "--plugin-dir", build.plugins)

@@ -341,6 +341,33 @@ static void test_of_two_records_of_one_batch_the_one_that_is_behind_counts(void 
     }
 }
 
+static void test_a_letter_that_is_taken_back_is_waited_for_again(void **state)
+{
+    struct fixture f;
+    struct sender first, sender;
+    struct bfr_claim *mine;
+    (void)state;
+    open_fixture(&f, BFR_ACK_SINK, 100);
+    struct bfr_batch batch = make("a", "one", 1);
+    assert_int_equal(claim(&f, &batch, &first, &mine), BFR_CLAIMED_NEW);
+    bfr_dedup_accept(f.dedup, mine, BFR_ACK_DISK);
+    bfr_dedup_reopen(f.dedup, batch.tenant, batch.dataset, batch.filename); // under way: nothing to open
+    bfr_dedup_bury(f.dedup, &batch, BFR_REASON_CONFLICT, true);
+    assert_int_equal(claim(&f, &batch, &sender, &mine), BFR_CLAIMED_KNOWN);
+    assert_int_equal(sender.answer, BFR_ANSWER_CONFLICT);
+
+    bfr_dedup_reopen(f.dedup, batch.tenant, batch.dataset, batch.filename);
+    fake_clock_advance(&f.clock, 3600 * BFR_NS_PER_S); // held, so the window does not count
+    assert_int_equal(claim(&f, &batch, &sender, &mine), BFR_CLAIMED_KNOWN);
+    assert_int_equal(sender.answers, 0);
+    bfr_dedup_reach(f.dedup, &batch, BFR_ACK_SINK);
+    assert_int_equal(sender.answer, BFR_ANSWER_DUPLICATE);
+    bfr_dedup_reopen(f.dedup, batch.tenant, batch.dataset, batch.filename); // stored stays stored
+    assert_int_equal(claim(&f, &batch, &sender, &mine), BFR_CLAIMED_KNOWN);
+    assert_int_equal(sender.answer, BFR_ANSWER_DUPLICATE);
+    bfr_dedup_free(f.dedup);
+}
+
 static void test_abandoned_waiter_is_never_answered(void **state)
 {
     struct fixture f;
@@ -510,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_entries_are_bounded_but_never_those_still_waited_for),
         cmocka_unit_test(test_keys_known_at_start),
         cmocka_unit_test(test_of_two_records_of_one_batch_the_one_that_is_behind_counts),
+        cmocka_unit_test(test_a_letter_that_is_taken_back_is_waited_for_again),
         cmocka_unit_test(test_abandoned_waiter_is_never_answered),
         cmocka_unit_test(test_dismissal_answers_all_who_wait),
         cmocka_unit_test(test_concurrent_posts_of_one_name_are_taken_once),
