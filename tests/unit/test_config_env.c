@@ -305,7 +305,8 @@ int main(void)
         cmocka_unit_test(test_service_links_of_kubernetes_are_no_settings),
         cmocka_unit_test(test_a_section_that_is_no_mapping_stays_an_error),
         cmocka_unit_test_setup_teardown(test_the_file_is_found_in_the_promised_order, enter_directory, leave_directory),
-        cmocka_unit_test_setup_teardown(test_a_daemon_without_a_file_reads_none_again, enter_directory, leave_directory),
+        cmocka_unit_test_setup_teardown(test_a_daemon_without_a_file_reads_none_again, enter_directory,
+                                        leave_directory),
         cmocka_unit_test_setup_teardown(test_a_named_file_must_be_there, enter_directory, leave_directory),
         cmocka_unit_test_setup_teardown(test_paths_are_relative_to_the_file, enter_directory, leave_directory),
     };
