@@ -5,6 +5,7 @@
 //     A <account> <0|1 active>
 //     T <tenant> <0|1> <hash of its token, or -> <name>        of the account before it
 //     D <dataset> <0|1> <hint> <name>                          of the tenant before it
+//     K <tenant> <SHA-256 of a key accepted for it>            after all of these; older files have none
 //     E <SHA-256 of everything before this line>
 #include "directory_cache.h"
 
@@ -96,17 +97,27 @@ static void put_account(struct output *output, const struct directory *directory
     put(output, account->active ? "1" : "0", '\n');
 }
 
-static bool put_all(struct output *output, const struct directory_cache *cache, const struct directory *directory,
-                    uint8_t out_hash[DIRECTORY_HASH_SIZE])
+static void put_key(struct output *output, const struct key_record *record)
+{
+    char hash[2 * DIRECTORY_HASH_SIZE + 1];
+
+    bfr_hex(record->key, sizeof record->key, hash);
+    put(output, "K", '\t');
+    put(output, record->tenant, '\t');
+    put(output, hash, '\n');
+}
+
+// All that goes into the file.
+struct content {
+    const char *scope;
+    const struct directory *directory;
+    const struct keys *keys;
+};
+
+static void put_directory(struct output *output, const struct directory *directory)
 {
     uint32_t account = DIRECTORY_NONE;
-    char hex[2 * DIRECTORY_HASH_SIZE + 1];
 
-    if (EVP_DigestInit_ex(output->digest, EVP_sha256(), NULL) != 1)
-        return false;
-    put(output, "bytefreezer-directory", '\t');
-    put(output, "1", '\t');
-    put(output, cache->scope, '\n');
     for (uint32_t i = 0; i < directory->account_count; i++)
         put_account(output, directory, i);
     for (uint32_t i = 0; i < directory->tenant_count; i++) {
@@ -116,6 +127,20 @@ static bool put_all(struct output *output, const struct directory_cache *cache, 
         }
         put_tenant(output, directory, &directory->tenants[i]);
     }
+}
+
+static bool put_all(struct output *output, const struct content *content, uint8_t out_hash[DIRECTORY_HASH_SIZE])
+{
+    char hex[2 * DIRECTORY_HASH_SIZE + 1];
+
+    if (EVP_DigestInit_ex(output->digest, EVP_sha256(), NULL) != 1)
+        return false;
+    put(output, "bytefreezer-directory", '\t');
+    put(output, "1", '\t');
+    put(output, content->scope, '\n');
+    put_directory(output, content->directory);
+    for (uint32_t i = 0; i < content->keys->count; i++)
+        put_key(output, &content->keys->items[i]);
     if (EVP_DigestFinal_ex(output->digest, out_hash, NULL) != 1)
         return false;
     bfr_hex(out_hash, DIRECTORY_HASH_SIZE, hex);
@@ -136,23 +161,23 @@ static int open_parent(const char *path, const char **out_name)
 }
 
 // False with errno.
-static bool write_file(int fd, struct output *output, const struct directory_cache *cache,
-                       const struct directory *directory, uint8_t out_hash[DIRECTORY_HASH_SIZE])
+static bool write_file(int fd, struct output *output, const struct content *content,
+                       uint8_t out_hash[DIRECTORY_HASH_SIZE])
 {
     output->file = fdopen(fd, "w");
     if (output->file == NULL) {
         close(fd);
         return false;
     }
-    bool ok = put_all(output, cache, directory, out_hash) && fflush(output->file) == 0 && ferror(output->file) == 0 &&
-              fsync(fd) == 0;
+    bool ok =
+        put_all(output, content, out_hash) && fflush(output->file) == 0 && ferror(output->file) == 0 && fsync(fd) == 0;
     int error = errno;
     ok = fclose(output->file) == 0 && ok;
     errno = error;
     return ok;
 }
 
-static uint32_t replace(struct directory_cache *cache, struct output *output, const struct directory *directory,
+static uint32_t replace(struct directory_cache *cache, struct output *output, const struct content *content,
                         uint8_t out_hash[DIRECTORY_HASH_SIZE], struct bfr_err *err)
 {
     char temporary[300];
@@ -164,8 +189,8 @@ static uint32_t replace(struct directory_cache *cache, struct output *output, co
     if (parent >= 0)
         (void)unlinkat(parent, temporary, 0); // of a run that was killed
     int fd = parent < 0 ? -1 : openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0 && write_file(fd, output, cache, directory, out_hash) &&
-        renameat(parent, temporary, parent, name) == 0 && fsync(parent) == 0)
+    if (fd >= 0 && write_file(fd, output, content, out_hash) && renameat(parent, temporary, parent, name) == 0 &&
+        fsync(parent) == 0)
         status = BFR_OK;
     else
         bfr_err_set(err, status, "%s: %s", cache->path, strerror(errno));
@@ -177,16 +202,17 @@ static uint32_t replace(struct directory_cache *cache, struct output *output, co
 }
 
 uint32_t bfr_directory_cache_write(struct directory_cache *cache, const struct directory *directory,
-                                   struct bfr_err *err)
+                                   const struct keys *keys, struct bfr_err *err)
 {
+    const struct content content = {cache->scope, directory, keys};
     struct output output = {.digest = EVP_MD_CTX_new()};
     uint8_t hash[DIRECTORY_HASH_SIZE];
     uint32_t status = BFR_OK;
 
-    if (output.digest == NULL || !put_all(&output, cache, directory, hash))
+    if (output.digest == NULL || keys->no_memory || !put_all(&output, &content, hash))
         status = bfr_err_set(err, BFR_ENOMEM, "%s: out of memory", cache->path);
     else if (memcmp(hash, cache->written, sizeof hash) != 0 || access(cache->path, F_OK) != 0) // somebody removed it
-        status = replace(cache, &output, directory, hash, err);
+        status = replace(cache, &output, &content, hash, err);
     if (status == BFR_OK)
         memcpy(cache->written, hash, sizeof hash);
     EVP_MD_CTX_free(output.digest);
@@ -250,8 +276,18 @@ struct place {
     uint32_t account, tenant;
 };
 
+static bool add_key(struct keys *keys, char *const *field)
+{
+    uint8_t key[DIRECTORY_HASH_SIZE];
+
+    if (!read_hash(field[2], key))
+        return false;
+    bfr_keys_add(keys, field[1], key);
+    return !keys->no_memory;
+}
+
 // One line, already cut into fields (missing ones are ""). False: not such a line, or memory is short.
-static bool add_line(struct directory *directory, struct place *place, char *const *field)
+static bool add_line(struct directory *directory, struct keys *keys, struct place *place, char *const *field)
 {
     bool active = strcmp(field[2], "1") == 0;
 
@@ -270,13 +306,15 @@ static bool add_line(struct directory *directory, struct place *place, char *con
         place->tenant = bfr_directory_add_tenant(directory, place->account, &record);
         return place->tenant != DIRECTORY_NONE;
     }
+    if (strcmp(field[0], "K") == 0)
+        return add_key(keys, field);
     if (strcmp(field[0], "D") != 0 || place->tenant == DIRECTORY_NONE)
         return false;
     struct dataset_record record = {field[1], field[4], field[3], active};
     return bfr_directory_add_dataset(directory, place->tenant, &record) != DIRECTORY_NONE;
 }
 
-static bool add_lines(struct directory *directory, char *text)
+static bool add_lines(struct directory *directory, struct keys *keys, char *text)
 {
     struct place place = {DIRECTORY_NONE, DIRECTORY_NONE};
     static char empty[] = "";
@@ -286,13 +324,14 @@ static bool add_lines(struct directory *directory, char *text)
         char *field[5] = {empty, empty, empty, empty, empty};
         for (size_t i = 0; i < 5 && line != NULL; i++)
             field[i] = strsep(&line, "\t");
-        if (!add_line(directory, &place, field))
+        if (!add_line(directory, keys, &place, field))
             return false;
     }
     return true;
 }
 
-uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct directory **out, struct bfr_err *err)
+uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct directory **out, struct keys *out_keys,
+                                  struct bfr_err *err)
 {
     size_t size = 0;
     size_t head = strlen(HEADER);
@@ -302,6 +341,7 @@ uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct director
     char *data = slurp(cache->path, &size, &is_private);
 
     *out = NULL;
+    memset(out_keys, 0, sizeof *out_keys);
     if (data == NULL && (errno == ENOENT || errno == ENOTDIR))
         return BFR_OK;
     if (data == NULL && errno == EPERM)
@@ -317,13 +357,15 @@ uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct director
         data[size - END_BYTES] = '\0';
         directory = bfr_directory_new();
         char *first = strchr(data, '\n');
-        if (directory == NULL || first == NULL || !add_lines(directory, first + 1))
+        if (directory == NULL || first == NULL || !add_lines(directory, out_keys, first + 1))
             status = bfr_err_set(err, BFR_EFAIL, "%s: not readable, or out of memory", cache->path);
     }
     if (status == BFR_OK && directory != NULL) {
         bfr_directory_trim(directory);
         *out = directory;
         directory = NULL;
+    } else {
+        bfr_keys_free(out_keys);
     }
     if (!is_private)
         memset(cache->written, 0, sizeof cache->written); // so that the next round writes it anew, 0600

@@ -84,6 +84,8 @@ static void forget(struct facts *facts, struct fact *fact)
 {
     struct fact **link = bucket_of(facts, fact->hash);
 
+    if (fact->subject.kind == FACT_KEY && fact->state == FACT_GOOD)
+        facts->key_changes++;
     while (*link != fact)
         link = &(*link)->chain;
     *link = fact->chain;
@@ -133,6 +135,8 @@ void bfr_fact_settle(struct facts *facts, struct fact *fact, enum fact_state sta
     }
     if (fact->subject.kind == FACT_KEY && state != FACT_GOOD)
         bfr_accepted_put(facts->accepted, fact->subject.tenant, fact->subject.key, 0);
+    if (fact->subject.kind == FACT_KEY && (state == FACT_GOOD) != (fact->state == FACT_GOOD))
+        facts->key_changes++;
     list_remove(facts, fact);
     fact->state = state;
     fact->asked_ns = asked_ns;

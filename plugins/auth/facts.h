@@ -66,6 +66,7 @@ struct facts {
     struct fact_list good, rest; // the one used last is last
     uint32_t good_count, rest_count;
     struct accepted *accepted; // the good ones about keys, for those who do not hold the lock
+    uint64_t key_changes;      // how often a key has become accepted, or ceased to be remembered as such
 };
 
 bool bfr_facts_init(struct facts *facts); // false when memory is short

@@ -580,6 +580,55 @@ void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit
     }
 }
 
+struct key_search {
+    const struct directory *directory;
+    struct keys *out;
+};
+
+static void add_key(void *arg, const struct fact *fact)
+{
+    struct key_search *search = arg;
+
+    if (bfr_directory_tenant(search->directory, fact->subject.tenant) != DIRECTORY_NONE)
+        bfr_keys_add(search->out, fact->subject.tenant, fact->subject.key);
+}
+
+void bfr_lookups_keys(struct lookups *lookups, const struct directory *directory, struct keys *out)
+{
+    struct key_search search = {directory, out};
+
+    bfr_lookups_good(lookups, FACT_KEY, add_key, &search);
+    bfr_keys_sort(out);
+}
+
+uint64_t bfr_lookups_key_changes(struct lookups *lookups)
+{
+    pthread_mutex_lock(&lookups->lock);
+    uint64_t changes = lookups->facts.key_changes;
+    pthread_mutex_unlock(&lookups->lock);
+    return changes;
+}
+
+// As if asked about long ago: whoever shows such a key first has it asked about again.
+static void restore_key(struct lookups *lookups, const struct key_record *record)
+{
+    struct fact_subject subject = {.kind = FACT_KEY};
+
+    memcpy(subject.tenant, record->tenant, sizeof subject.tenant);
+    memcpy(subject.key, record->key, sizeof subject.key);
+    struct fact *fact = bfr_facts_get(&lookups->facts, &subject);
+    if (fact != NULL)
+        bfr_fact_settle(&lookups->facts, fact, FACT_GOOD, 0);
+}
+
+void bfr_lookups_restore(struct lookups *lookups, const struct keys *keys)
+{
+    pthread_mutex_lock(&lookups->lock);
+    for (uint32_t i = 0; i < keys->count; i++)
+        restore_key(lookups, &keys->items[i]);
+    pthread_mutex_unlock(&lookups->lock);
+}
+
 uint64_t bfr_lookups_bytes(struct lookups *lookups)
 {
     pthread_mutex_lock(&lookups->lock);

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "facts.h"
 #include "judge.h"
+#include "keys.h"
 
 struct lookups *bfr_lookups_new(void); // NULL when memory is short
 void bfr_lookups_free(struct lookups *lookups);
@@ -26,6 +27,11 @@ void bfr_lookups_supersede(struct lookups *lookups, enum fact_kind kind, uint64_
 // Visit the good tenants, or datasets, without the lock. [refreshing thread]
 void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit)(void *arg, const struct fact *fact),
                       void *arg);
+// The accepted keys of tenants that the directory has, sorted. Another count than before: they may be others. [refreshing thread]
+void bfr_lookups_keys(struct lookups *lookups, const struct directory *directory, struct keys *out);
+uint64_t bfr_lookups_key_changes(struct lookups *lookups);
+// Accepted before the start: until the service refuses them, and the first to be asked about. [main, before the loops]
+void bfr_lookups_restore(struct lookups *lookups, const struct keys *keys);
 uint64_t bfr_lookups_bytes(struct lookups *lookups);
 
 struct judge_limits bfr_control_limits(const struct control *control);

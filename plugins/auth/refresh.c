@@ -33,6 +33,7 @@ struct refresher {
     bool in_trouble;    // logged
     bool succeeded;     // logged
     bool cache_in_trouble;
+    uint64_t keys_saved; // the count of changes to the accepted keys that the file knows of
     uint64_t random;
 
     pthread_mutex_t lock;
@@ -101,31 +102,50 @@ static void load_cache(struct refresher *refresher)
     const struct bfr_host *host = refresher->control->host;
     struct bfr_err err = {.size = sizeof err};
     struct directory *directory = NULL;
+    struct lookups *lookups = refresher->control->lookups;
+    struct keys keys;
 
     if (refresher->cache.path[0] == '\0')
         return;
-    if (bfr_directory_cache_read(&refresher->cache, &directory, &err) != BFR_OK)
+    if (bfr_directory_cache_read(&refresher->cache, &directory, &keys, &err) != BFR_OK)
         bfr_log(host, BFR_LOG_WARN, "the directory on disk cannot be used", "reason", err.text, NULL);
     if (directory == NULL)
         return;
     bfr_log(host, BFR_LOG_INFO, "directory taken from disk", "tenants", bfr_num(directory->active_tenants).text,
-            "datasets", bfr_num(directory->active_datasets).text, NULL);
+            "datasets", bfr_num(directory->active_datasets).text, "accepted_keys", bfr_num(keys.count).text, NULL);
+    bfr_lookups_restore(lookups, &keys);
+    refresher->keys_saved = bfr_lookups_key_changes(lookups);
+    bfr_keys_free(&keys);
     enforce(refresher, directory);
 }
 
 static void save_cache(struct refresher *refresher)
 {
     struct bfr_err err = {.size = sizeof err};
+    struct lookups *lookups = refresher->control->lookups;
+    struct keys keys = {0};
 
     if (refresher->cache.path[0] == '\0')
         return;
-    bool ok = bfr_directory_cache_write(&refresher->cache, current(refresher), &err) == BFR_OK;
+    uint64_t changes = bfr_lookups_key_changes(lookups); // what changes from here on is kept the next time
+    bfr_lookups_keys(lookups, current(refresher), &keys);
+    bool ok = bfr_directory_cache_write(&refresher->cache, current(refresher), &keys, &err) == BFR_OK;
+    bfr_keys_free(&keys);
+    if (ok)
+        refresher->keys_saved = changes;
     if (!ok && !refresher->cache_in_trouble)
         bfr_log(refresher->control->host, BFR_LOG_WARN,
                 "the directory cannot be kept on disk: after a restart nothing is known until the control service "
                 "answers; set cache_file to a file in a directory that the service may write to",
                 "reason", err.text, NULL);
     refresher->cache_in_trouble = !ok;
+}
+
+// When no round has written the file: keys may have been accepted, or refused.
+static void save_keys(struct refresher *refresher)
+{
+    if (current(refresher) != NULL && bfr_lookups_key_changes(refresher->control->lookups) != refresher->keys_saved)
+        save_cache(refresher);
 }
 
 // ---- rounds ----
@@ -200,6 +220,7 @@ static void run_round(struct refresher *refresher, bool datasets_changed)
         save_cache(refresher);
     } else {
         bfr_directory_free(round.new);
+        save_keys(refresher);
     }
     conclude(refresher, &round);
 }
@@ -242,6 +263,7 @@ static void poll(struct refresher *refresher)
     bool same_datasets = comparable && detection.marks.datasets == refresher->marks.datasets;
     if (same_tenants && same_datasets) {
         refresher->unchanged++;
+        save_keys(refresher);
         return;
     }
     if (bfr_fetcher_stopping(&refresher->fetcher))
@@ -287,6 +309,7 @@ static void *run(void *arg)
         if (!bfr_fetcher_sleep(fetcher, wait_ns))
             break;
     } while (!bfr_fetcher_stopping(fetcher));
+    save_keys(refresher);
     return NULL;
 }
 

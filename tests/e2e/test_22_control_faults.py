@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mode control while the control service is away, slow, cut, or answers rubbish: nobody is refused for it."""
+import hashlib
 import os
 import threading
 import time
@@ -77,10 +78,35 @@ def test_absent_at_start_with_the_directory_on_disk_is_normal_service(control, m
     assert second.logged("directory taken from disk", tenants="2", datasets="3")
     assert post(second) == 200
     assert post(second, token="wrong") == 503  # what cannot be asked is not refused
-    assert post(second, token=KEY) == 503  # accepted keys are not on disk
+    assert post(second, token=KEY) == 503  # it was never accepted
     assert post(second, token=None) == 401
     assert post(second, "nosuch") == 503
     assert post(second, dataset="nosuch") == 503
+
+
+def test_an_accepted_key_outlives_a_crash_while_control_is_away_and_not_its_refusal(control, make_receiver):
+    populate(control)
+    first = loaded(make_receiver(name="r", pipeline=pipeline(control)).start())
+    cache = first.root / "directory.cache"
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    assert post(first, token=KEY) == 200
+    wait_until(lambda: cache.exists() and f"K\tacme\t{digest}\n" in cache.read_text(), "the key's hash on disk")
+    assert KEY not in cache.read_text() and cache.stat().st_mode & 0o777 == 0o600
+    first.kill()
+    control.close()
+    second = make_receiver(name="r", pipeline=pipeline(control)).start()
+    assert second.logged("directory taken from disk", accepted_keys="1")
+    assert post(second, token=KEY) == 200
+    assert post(second, token="a2-account-key") == 503
+    assert post(second, "globex", token=KEY) == 503
+    wait_failed(second)
+    assert post(second, token=KEY) == 200
+    with control.lock:
+        control.keys.pop(KEY)
+    control.open()
+    wait_until(lambda: post(second, token=KEY) == 401, "the end of a key that was revoked")
+    wait_until(lambda: digest not in cache.read_text(), "its hash gone from the disk")
+    assert post(second) == 200
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "link", "others", "foreign"])

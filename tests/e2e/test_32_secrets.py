@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A secret stands in its file or its variable and nowhere else: one is planted in every place that takes one, and then
 everything the daemon says is looked through, also while all goes wrong."""
+import hashlib
 import json
 import pathlib
 import re
@@ -131,6 +132,10 @@ def test_a_secret_appears_nowhere(build, make_receiver, control, tmp_path):
     assert secret_options(schema, set()) == {name.split()[1] for name in PLANTED}, "one is planted in every place that takes one"
     wait_until(lambda: receiver.logged("directory refreshed"), "the directory")
     post_with_everything(receiver)
+    cache = receiver.root / "directory.cache"
+    digest = hashlib.sha256(ACCOUNT_KEY.encode()).hexdigest()
+    wait_until(lambda: cache.exists() and digest in cache.read_text(), "the accepted key's hash on disk")
+    assert_silent(cache.read_text(), "the directory on disk")
     wait_until(lambda: all(stage["status"] != "ok" for stage in receiver.health()["stages"] if stage["plugin"] == "s3"), "an outage")
     for page, reply in every_page(receiver):
         assert reply.status < 500 or page == "/readyz", (page, reply)

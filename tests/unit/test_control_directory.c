@@ -15,11 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include <bfr/text.h>
 
 #include "control_json.h"
 #include "directory_cache.h"
 #include "judge.h"
+#include "lookup.h"
 
 // ---- the table ----
 
@@ -209,6 +212,14 @@ static void test_the_change_detector_must_cover_both_or_it_detects_nothing(void 
 
 // ---- the file ----
 
+static void add_key(struct keys *keys, const char *tenant, uint8_t key)
+{
+    uint8_t hash[DIRECTORY_HASH_SIZE];
+
+    memset(hash, key, sizeof hash);
+    bfr_keys_add(keys, tenant, hash);
+}
+
 static void test_the_file_gives_back_what_was_written_and_nothing_else(void **state)
 {
     char path[64] = "/tmp/bfr-test-directory-XXXXXX";
@@ -216,18 +227,21 @@ static void test_the_file_gives_back_what_was_written_and_nothing_else(void **st
     struct directory *made = make_directory(5), *got = NULL;
     struct bfr_err err = {.size = sizeof err};
     struct stat info;
+    struct keys keys = {0}, got_keys;
     (void)state;
 
     assert_non_null(mkdtemp(path));
     snprintf(path + strlen(path), sizeof path - strlen(path), "/cache");
     bfr_directory_cache_init(&cache, path, "http://c", "");
-    assert_int_equal(bfr_directory_cache_read(&cache, &got, &err), BFR_OK);
+    add_key(&keys, "globex", 9);
+    add_key(&keys, "acme", 7);
+    assert_int_equal(bfr_directory_cache_read(&cache, &got, &got_keys, &err), BFR_OK);
     assert_null(got);
-    assert_int_equal(bfr_directory_cache_write(&cache, made, &err), BFR_OK);
+    assert_int_equal(bfr_directory_cache_write(&cache, made, &keys, &err), BFR_OK);
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
 
-    assert_int_equal(bfr_directory_cache_read(&cache, &got, &err), BFR_OK);
+    assert_int_equal(bfr_directory_cache_read(&cache, &got, &got_keys, &err), BFR_OK);
     assert_non_null(got);
     assert_int_equal(got->active_tenants, made->active_tenants);
     assert_int_equal(got->active_datasets, 1);
@@ -239,16 +253,20 @@ static void test_the_file_gives_back_what_was_written_and_nothing_else(void **st
     assert_false(got->accounts[bfr_directory_account(got, "a2")].active);
     assert_false(got->whole); // what is on disk proves no absence
     assert_int_equal(got->asked_ns, 0);
+    assert_int_equal(got_keys.count, 2);
+    assert_memory_equal(got_keys.items, keys.items, 2 * sizeof *keys.items);
     bfr_directory_free(got);
+    bfr_keys_free(&got_keys);
 
     // Somebody removes it: it is there again after the next round, changed or not.
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(bfr_directory_cache_write(&cache, made, &err), BFR_OK);
+    assert_int_equal(bfr_directory_cache_write(&cache, made, &keys, &err), BFR_OK);
     assert_int_equal(access(path, F_OK), 0);
 
     bfr_directory_cache_init(&other, path, "http://c", "a1");
-    assert_int_equal(bfr_directory_cache_read(&other, &got, &err), BFR_OK);
+    assert_int_equal(bfr_directory_cache_read(&other, &got, &got_keys, &err), BFR_OK);
     assert_null(got);
+    assert_int_equal(got_keys.count, 0);
 
     // Every single byte counts.
     int fd = open(path, O_RDWR);
@@ -258,14 +276,105 @@ static void test_the_file_gives_back_what_was_written_and_nothing_else(void **st
         assert_int_equal(pread(fd, &byte, 1, at), 1);
         wrong = (char)(byte ^ 1);
         assert_int_equal(pwrite(fd, &wrong, 1, at), 1);
-        assert_int_equal(bfr_directory_cache_read(&cache, &got, &err), BFR_EFAIL);
+        assert_int_equal(bfr_directory_cache_read(&cache, &got, &got_keys, &err), BFR_EFAIL);
+        assert_int_equal(got_keys.count, 0);
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     }
     close(fd);
     unlink(path);
     *strrchr(path, '/') = '\0';
     rmdir(path);
+    bfr_keys_free(&keys);
     bfr_directory_free(made);
+}
+
+// What a reader makes of a file with these lines and the checksum that they should have.
+static uint32_t read_lines(const char *lines, struct directory **out, struct keys *out_keys, struct bfr_err *err)
+{
+    char path[] = "/tmp/bfr-test-directory-XXXXXX";
+    uint8_t hash[DIRECTORY_HASH_SIZE];
+    char hex[2 * DIRECTORY_HASH_SIZE + 1], text[1024];
+    struct directory_cache cache;
+
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    bfr_directory_cache_init(&cache, path, "http://c", "");
+    snprintf(text, sizeof text, "bytefreezer-directory\t1\t%s\n%s", cache.scope, lines);
+    assert_int_equal(EVP_Digest(text, strlen(text), hash, NULL, EVP_sha256(), NULL), 1);
+    bfr_hex(hash, sizeof hash, hex);
+    dprintf(fd, "%sE\t%s\n", text, hex);
+    close(fd);
+    uint32_t status = bfr_directory_cache_read(&cache, out, out_keys, err);
+    unlink(path);
+    return status;
+}
+
+#define TENANT_LINES "A\ta1\t1\nT\tacme\t1\t-\tAcme\nD\tweb\t1\t\tWeb\n"
+#define A_HASH       "0707070707070707070707070707070707070707070707070707070707070707"
+
+static void test_a_file_without_keys_is_read_and_one_with_a_key_that_is_none_is_not(void **state)
+{
+    static const char *const damaged[] = {TENANT_LINES "K\tacme\t" A_HASH "07\n", TENANT_LINES "K\tacme\t07\n",
+                                          TENANT_LINES "K\tacme\n", TENANT_LINES "K\t\t" A_HASH "\n",
+                                          TENANT_LINES "K\tacme\t" A_HASH "\nK\tacme\tx\n"};
+    struct bfr_err err = {.size = sizeof err};
+    struct directory *got = NULL;
+    struct keys keys;
+    (void)state;
+
+    assert_int_equal(read_lines(TENANT_LINES, &got, &keys, &err), BFR_OK);
+    assert_int_equal(got->active_datasets, 1);
+    assert_int_equal(keys.count, 0);
+    bfr_directory_free(got);
+    assert_int_equal(read_lines(TENANT_LINES "K\tacme\t" A_HASH "\n", &got, &keys, &err), BFR_OK);
+    assert_int_equal(keys.count, 1);
+    assert_string_equal(keys.items[0].tenant, "acme");
+    assert_int_equal(keys.items[0].key[31], 7);
+    bfr_directory_free(got);
+    bfr_keys_free(&keys);
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        assert_int_equal(read_lines(damaged[i], &got, &keys, &err), BFR_EFAIL);
+        assert_null(got);
+        assert_int_equal(keys.count, 0);
+    }
+}
+
+static void test_no_more_keys_go_to_disk_than_are_remembered(void **state)
+{
+    struct directory *directory = bfr_directory_new();
+    struct lookups *lookups = bfr_lookups_new();
+    struct keys keys = {0}, found = {0};
+    (void)state;
+
+    assert_int_equal(KEYS_MAX, FACTS_GOOD_MAX);
+    for (unsigned i = 0; i < KEYS_MAX + 100; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "t%u", i);
+        (void)add_tenant(directory, "a1", id, true, 0);
+        add_key(&keys, id, (uint8_t)i);
+    }
+    assert_int_equal(keys.count, KEYS_MAX);
+    bfr_lookups_restore(lookups, &keys);
+    uint64_t changes = bfr_lookups_key_changes(lookups);
+    assert_true(changes > 0);
+    bfr_lookups_keys(lookups, directory, &found);
+    bfr_keys_sort(&keys);
+    assert_int_equal(found.count, KEYS_MAX);
+    assert_memory_equal(found.items, keys.items, KEYS_MAX * sizeof *keys.items);
+    assert_int_equal(bfr_lookups_key_changes(lookups), changes);
+    bfr_keys_free(&found);
+    bfr_keys_free(&keys);
+    bfr_directory_free(directory);
+
+    // Those of a tenant that the directory does not have are not kept.
+    directory = bfr_directory_new();
+    (void)add_tenant(directory, "a1", "t5", true, 0);
+    bfr_lookups_keys(lookups, directory, &found);
+    assert_int_equal(found.count, 1);
+    assert_string_equal(found.items[0].tenant, "t5");
+    bfr_keys_free(&found);
+    bfr_directory_free(directory);
+    bfr_lookups_free(lookups);
 }
 
 // ---- facts ----
@@ -478,6 +587,43 @@ static void test_a_key_that_is_refused_is_withdrawn_where_no_lock_is_taken(void 
     bfr_directory_free(directory);
 }
 
+static void test_a_key_accepted_before_the_start_is_asked_about_at_once_and_stays_until_it_is_refused(void **state)
+{
+    struct fact_subject subject = about(FACT_KEY, "acme", "", 7), need;
+    struct directory *directory = make_directory(1);
+    struct bfr_verdict verdict = {.size = sizeof verdict};
+    struct facts facts;
+    bool renew;
+    (void)state;
+
+    assert_true(bfr_facts_init(&facts));
+    struct judge_limits limits = {.now_ns = 1000, .max_stale_ns = 1, .key_ns = 50, .accepted = facts.accepted};
+    struct judge_question question = {.tenant = "acme",
+                                      .dataset = "web",
+                                      .require_token = true,
+                                      .fault = BEARER_OK,
+                                      .key = subject.key,
+                                      .asked_ns = 1000};
+    struct fact *fact = bfr_facts_get(&facts, &subject);
+    bfr_fact_settle(&facts, fact, FACT_GOOD, 0);
+    uint64_t changes = facts.key_changes;
+    assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    assert_int_equal(verdict.decision, BFR_ALLOW);
+    assert_true(renew);
+    assert_int_equal(need.kind, FACT_KEY);
+    bfr_fact_settle(&facts, fact, FACT_FAILED, 1001); // the service is away
+    assert_int_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    assert_int_equal(verdict.decision, BFR_ALLOW);
+    assert_int_equal(facts.key_changes, changes);
+    bfr_fact_settle(&facts, fact, FACT_WRONG, 1002);
+    assert_int_equal(facts.key_changes, changes + 1);
+    assert_int_not_equal(bfr_judge(directory, &facts, &question, &limits, &verdict, &need, &renew), JUDGE_SETTLED);
+    bfr_fact_settle(&facts, fact, FACT_FOREIGN, 1003);
+    assert_int_equal(facts.key_changes, changes + 1);
+    bfr_facts_free(&facts);
+    bfr_directory_free(directory);
+}
+
 // ---- verdicts ----
 
 #define S UINT64_C(1000000000)
@@ -672,12 +818,15 @@ int main(void)
         cmocka_unit_test(test_ids_that_no_sender_can_name_are_left_out),
         cmocka_unit_test(test_the_change_detector_must_cover_both_or_it_detects_nothing),
         cmocka_unit_test(test_the_file_gives_back_what_was_written_and_nothing_else),
+        cmocka_unit_test(test_a_file_without_keys_is_read_and_one_with_a_key_that_is_none_is_not),
+        cmocka_unit_test(test_no_more_keys_go_to_disk_than_are_remembered),
         cmocka_unit_test(test_a_flood_of_misses_does_not_push_out_what_is_good),
         cmocka_unit_test(test_an_accepted_key_for_each_of_ten_thousand_tenants_is_kept),
         cmocka_unit_test(test_what_is_in_flight_is_never_forgotten),
         cmocka_unit_test(test_an_accepted_key_is_found_for_its_tenant_alone_until_it_ends_or_is_withdrawn),
         cmocka_unit_test(test_a_reader_beside_the_writer_never_sees_half_of_one_and_half_of_another),
         cmocka_unit_test(test_a_key_that_is_refused_is_withdrawn_where_no_lock_is_taken),
+        cmocka_unit_test(test_a_key_accepted_before_the_start_is_asked_about_at_once_and_stays_until_it_is_refused),
         cmocka_unit_test(test_verdicts_by_certainty),
         cmocka_unit_test(test_lists_older_than_max_stale_prove_nothing),
     };
