@@ -20,14 +20,15 @@ PLANTED = {
     "server admin_token": "Zq4admVt9wX2kLm8",
     "auth api_key": "Hy7ctlBn3eRj5uQd",
     "control api_key": "Wk2svcMp6aTz8oFs",
+    "s3 access_key": "Iu2akidMw7sEk5yL",
     "s3 secret_key": "Gx5skyDc1vNh4iYb",
     "s3 session_token": "Ju8sesKf7lPw3mEr",
+    "s3 aws_access_key_id": "Pz1rolKf5bNt6cXe",
     "s3 aws_secret_access_key": "Ot6awsXg9qCz2nHa",
     "s3 aws_session_token": "Lb3awtVj5rSy7dUk",
     "s3 container_authorization": "Qm1ctnAe8xWf6pZo",
     "s3 proxy": "Rv9prxTd4hGc2bJn",
 }
-ACCESS_KEY_ID = "Iu2akidMw7sEk5yL"
 TENANT_TOKEN, WRONG_TOKEN, ACCOUNT_KEY = "Dn4tntPq8gVx1cZr", "Fa6wrgLy3jBt9kHm", "Xe5accSo2wUd7iNv"
 EVERYTHING = {**PLANTED, "the tenant's token": TENANT_TOKEN, "a wrong token": WRONG_TOKEN, "the account's key": ACCOUNT_KEY}
 
@@ -64,9 +65,9 @@ def stages(control, tmp_path):
          "refresh_interval": "200ms", "cache_file": "directory.cache"},
         {"plugin": "memory"},
         {"plugin": "disk", "directory": str(tmp_path / "spool"), "min_free_bytes": 0},
-        {**store, "name": "keys", "access_key": ACCESS_KEY_ID, "secret_key": PLANTED["s3 secret_key"],
+        {**store, "name": "keys", "access_key": PLANTED["s3 access_key"], "secret_key": PLANTED["s3 secret_key"],
          "session_token": PLANTED["s3 session_token"]},
-        {**store, "name": "role", "use_iam_role": True, "aws_access_key_id": "AKIDOFTHEROLE",
+        {**store, "name": "role", "use_iam_role": True, "aws_access_key_id": PLANTED["s3 aws_access_key_id"],
          "aws_secret_access_key": PLANTED["s3 aws_secret_access_key"], "aws_session_token": PLANTED["s3 aws_session_token"],
          "container_authorization": PLANTED["s3 container_authorization"]},
     ]
