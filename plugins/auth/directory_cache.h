@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The directory on disk, for a start while the control service is away: a text file, 0600, with a SHA-256 over all of it,
-// replaced atomically. With it the keys that were accepted. Holds hashes of tokens and keys, never one of them. Blocking; not for loops.
+// replaced atomically. With it the keys that were accepted. Holds hashes of tokens and keys, never one of them. Blocking; not
+// for loops.
 #ifndef BFR_AUTH_DIRECTORY_CACHE_H
 #define BFR_AUTH_DIRECTORY_CACHE_H
 
@@ -16,7 +17,8 @@ struct directory_cache {
 };
 
 void bfr_directory_cache_init(struct directory_cache *cache, const char *path, const char *url, const char *account);
-// BFR_OK with *out NULL: there is none, or one of another scope; no keys then. An error: damaged or not readable, err->text says why.
+// BFR_OK with *out NULL: there is none, or one of another scope; no keys then. An error: damaged or not readable,
+// err->text says why.
 BFR_MUST_CHECK uint32_t bfr_directory_cache_read(struct directory_cache *cache, struct directory **out,
                                                  struct keys *out_keys, struct bfr_err *err);
 // Does nothing when the same is there already.

@@ -177,10 +177,13 @@ static enum judge_need judge_refused(const struct bench *bench, const struct fac
     return deny(bench, BFR_DENY_TOKEN, "neither the tenant's token nor a key of its account");
 }
 
-// An accepted key stays accepted while the service cannot be asked about it again.
+// An accepted key stays accepted while the service cannot be asked about it again. One that was accepted before the start is
+// due at once, however lately the machine was started.
 static uint64_t due_ns(const struct bench *bench, const struct fact *key)
 {
-    return (key->failed_ns > key->asked_ns ? key->failed_ns : key->asked_ns) + bench->limits->key_ns;
+    uint64_t last_ns = key->failed_ns > key->asked_ns ? key->failed_ns : key->asked_ns;
+
+    return last_ns == 0 ? 0 : last_ns + bench->limits->key_ns;
 }
 
 static bool is_due(const struct bench *bench, const struct fact *key)

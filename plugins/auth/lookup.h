@@ -27,8 +27,9 @@ void bfr_lookups_supersede(struct lookups *lookups, enum fact_kind kind, uint64_
 // Visit the good tenants, or datasets, without the lock. [refreshing thread]
 void bfr_lookups_good(struct lookups *lookups, enum fact_kind kind, void (*visit)(void *arg, const struct fact *fact),
                       void *arg);
-// The accepted keys of tenants that the directory has, sorted. Another count than before: they may be others. [refreshing thread]
+// The accepted keys of tenants that the directory has, sorted. [refreshing thread]
 void bfr_lookups_keys(struct lookups *lookups, const struct directory *directory, struct keys *out);
+// While this count stays, so do they.
 uint64_t bfr_lookups_key_changes(struct lookups *lookups);
 // Accepted before the start: until the service refuses them, and the first to be asked about. [main, before the loops]
 void bfr_lookups_restore(struct lookups *lookups, const struct keys *keys);

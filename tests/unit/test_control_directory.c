@@ -597,7 +597,7 @@ static void test_a_key_accepted_before_the_start_is_asked_about_at_once_and_stay
     (void)state;
 
     assert_true(bfr_facts_init(&facts));
-    struct judge_limits limits = {.now_ns = 1000, .max_stale_ns = 1, .key_ns = 50, .accepted = facts.accepted};
+    struct judge_limits limits = {.now_ns = 1000, .max_stale_ns = 1, .key_ns = 5000, .accepted = facts.accepted};
     struct judge_question question = {.tenant = "acme",
                                       .dataset = "web",
                                       .require_token = true,
