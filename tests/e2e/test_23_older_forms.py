@@ -158,6 +158,7 @@ def test_an_older_file_is_read_again_with_the_environment_of_the_start(start, co
     receiver = start("compose", env)
     api = Api(receiver)
     text = receiver.config_path.read_text()
+    wait_until(lambda: api.get("/api/v1/config")["component_status"]["tenant_database"] == "ok", "the first directory")
     before = api.get("/api/v1/config")
 
     assert api.post("/api/v1/reload") == {"generation": 2, "restart_needed": []}
