@@ -181,9 +181,12 @@ static void log_success(struct refresher *refresher)
     refresher->succeeded = true;
 }
 
+// A round that the stop has cut short is neither complete nor failed.
 static void conclude(struct refresher *refresher, const struct round *round)
 {
     const struct bfr_host *host = refresher->control->host;
+    if (bfr_fetcher_stopping(&refresher->fetcher))
+        return;
     bool complete = round->failures == 0;
 
     host->metric_add(host, refresher->control->metrics.refreshes,
@@ -192,7 +195,7 @@ static void conclude(struct refresher *refresher, const struct round *round)
         host->metric_set(host, refresher->control->metrics.age, NULL, (double)host->wall_ns(host) / 1e9);
         refresher->failures = 0;
         log_success(refresher);
-    } else if (!bfr_fetcher_stopping(&refresher->fetcher)) {
+    } else {
         refresher->failures++;
         log_trouble(refresher, round);
     }

@@ -346,3 +346,14 @@ def test_many_senders_of_one_unknown_tenant_make_one_call(control, served):
         sender.join()
     assert statuses == [200] * 12
     assert len([call for call in control.called("tenant") if call.path.endswith("/late")]) <= 2
+
+
+@pytest.mark.parametrize("call", ["accounts", "tenants", "datasets"])
+def test_a_stop_in_the_middle_of_the_first_round_is_a_stop(control, make_receiver, call):
+    """At the moment at which the service is asked, and its answer is on the way."""
+    populate(control)
+    for life in range(40):
+        before = len(control.called(call))
+        receiver = make_receiver(name=f"life{life}", pipeline=pipeline(control)).launch()
+        wait_until(lambda before=before: len(control.called(call)) > before, f"a call of {call}")
+        receiver.stop()
