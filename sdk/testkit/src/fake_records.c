@@ -287,7 +287,7 @@ static bool remember(const struct bfr_host *host, uint32_t state, const struct b
 {
     static const char *const names[] = {NULL, "held", "buried", "free"};
     struct bfr_fake *fake = bfr_fake_of(host);
-    char line[sizeof "buried ///" + 2 * BFR_ID_MAX + BFR_FILENAME_MAX];
+    char line[sizeof "buried ///" + (size_t)2 * BFR_ID_MAX + BFR_FILENAME_MAX];
     pthread_mutex_lock(&fake->lock);
     if (recent == NULL || recent->tenant == NULL || recent->dataset == NULL || recent->filename == NULL ||
         state < BFR_KEY_HELD || state > BFR_KEY_FREE) {
