@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What mode control costs, counted in instructions: two daemons under callgrind, one with a directory of two hundred thousand
 datasets and one that lets everyone in."""
+import shutil
 import sys
 
 import pytest
@@ -77,6 +78,14 @@ def count(root, build, directory, stage, requests, who):
     return receiver.counted.stop(300)
 
 
+def own_cache(auth, cache, copy):
+    """The stage with a directory on disk that no other run has written to: what is written at the stop is the same for all."""
+    if "cache_file" not in auth:
+        return auth
+    shutil.copy(cache, copy)
+    return {**auth, "cache_file": str(copy)}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("who,most", [(by_token, 0.05), (by_key, 0.05), (by_new_token, 0.12)])
 def test_two_hundred_thousand_datasets_add_less_than_a_twentieth_to_a_small_post(
@@ -93,7 +102,8 @@ def test_two_hundred_thousand_datasets_add_less_than_a_twentieth_to_a_small_post
     costs, by_code = {}, {}
     with control.fail("changes", hold=True):  # look-ups are answered; the directory is the one on disk
         for name, auth in (("open", {"plugin": "auth", "mode": "open"}), ("control", stage)):
-            few, many = (count(root, build, tmp_path / f"{name}{n}", auth, n, who) for n in (FEW, MANY))
+            few, many = (count(root, build, tmp_path / f"{name}{n}", own_cache(auth, cache, tmp_path / f"{name}{n}.cache"),
+                               n, who) for n in (FEW, MANY))
             by_code[name] = {code: (many[code] - few.get(code, 0)) / (MANY - FEW) for code in many}
             # What asks the service, in the background, is not the request's.
             costs[name] = sum(cost for code, cost in by_code[name].items() if "curl" not in code)
@@ -101,4 +111,4 @@ def test_two_hundred_thousand_datasets_add_less_than_a_twentieth_to_a_small_post
     print(f"instructions of a 1 KB post: {costs['open']:.0f} open, {costs['control']:.0f} control: {added:+.1%}")
     print({code: round(cost - by_code["open"].get(code, 0)) for code, cost in by_code["control"].items()
            if abs(cost - by_code["open"].get(code, 0)) > 50})
-    assert added < most
+    assert abs(added) < most
