@@ -9,26 +9,18 @@
 
 #include <openssl/crypto.h>
 
-#include "control_call.h"
-#include "control_json.h"
+#include "allowance.h"
+#include "lookup_call.h"
 
 #define CALLS_MAX       64 // on their way at once
 #define WAITERS_MAX     8192
 #define ROUNDS_MAX      12 // three questions and a token looked at again, each after the end of an older call
 #define TICKET_BUCKETS  256
 #define PEERS           1024
-#define CARRIED_AT_ONCE 8    // facts copied under the lock at one time
-#define CALL_TIMEOUT_MS 5000 // three in a row end before the sender gives up; the daemon answers 503 before that
-#define NS_PER_S        UINT64_C(1000000000)
-#define ALL_PER_S       100.0
-#define ALL_BURST       400.0
-#define PEER_PER_S      5.0
-#define PEER_BURST      50.0
+#define CARRIED_AT_ONCE 8 // facts copied under the lock at one time
 
-struct allowance {
-    double left;
-    uint64_t at_ns;
-};
+static const struct rate all_rate = {.per_s = 100.0, .burst = 400.0};
+static const struct rate peer_rate = {.per_s = 5.0, .burst = 50.0};
 
 struct waiter {
     TAILQ_ENTRY(waiter) at_fact;
@@ -43,7 +35,7 @@ struct waiter {
     bool charged; // the peer has paid for it
     unsigned rounds;
     size_t token_bytes;
-    char token[]; // a secret
+    uint8_t token[]; // a secret
 };
 TAILQ_HEAD(tickets, waiter);
 
@@ -56,24 +48,6 @@ struct lookups {
     unsigned calls;
     struct allowance all;
     struct allowance peers[PEERS]; // by hash: those who share a place share the allowance
-};
-
-// A call on its way. The fact stays while it is.
-struct call {
-    struct control *control;
-    struct fact *fact;
-    struct fact_subject subject;
-    uint64_t asked_ns;
-    uint64_t peer;
-    char path[CONTROL_PATH_MAX];
-    char under[BFR_ID_MAX + 1];             // the account in the path
-    char authorization[CONTROL_HEADER_MAX]; // of a key: the presented one; else empty
-    // Of a tenant, while its account is asked about.
-    bool second;
-    bool active;
-    char account[BFR_ID_MAX + 1];
-    bool has_token;
-    uint8_t token[DIRECTORY_HASH_SIZE];
 };
 
 struct lookups *bfr_lookups_new(void)
@@ -111,23 +85,6 @@ struct judge_limits bfr_control_limits(const struct control *control)
 
 // ---- allowances ----
 
-static void refill(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
-{
-    double more = allowance->at_ns == 0 ? burst : (double)(now_ns - allowance->at_ns) / (double)NS_PER_S * per_s;
-
-    allowance->left = allowance->left + more > burst ? burst : allowance->left + more;
-    allowance->at_ns = now_ns;
-}
-
-static bool spend(struct allowance *allowance, double per_s, double burst, uint64_t now_ns)
-{
-    refill(allowance, per_s, burst, now_ns);
-    if (allowance->left < 1.0)
-        return false;
-    allowance->left -= 1.0;
-    return true;
-}
-
 // Looking at a token that does not match, or at what was refused a moment before, costs its sender, once for each question.
 // With the lock held.
 static bool may_call(struct lookups *lookups, struct waiter *waiter, bool at_cost, uint64_t now_ns)
@@ -135,18 +92,18 @@ static bool may_call(struct lookups *lookups, struct waiter *waiter, bool at_cos
     if (lookups->calls >= CALLS_MAX)
         return false;
     if (at_cost && !waiter->charged) {
-        if (!spend(&lookups->peers[waiter->peer % PEERS], PEER_PER_S, PEER_BURST, now_ns))
+        if (!bfr_allowance_spend(&lookups->peers[waiter->peer % PEERS], peer_rate, now_ns))
             return false;
         waiter->charged = true;
     }
-    return spend(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
+    return bfr_allowance_spend(&lookups->all, all_rate, now_ns);
 }
 
 // Asking again about an accepted key can wait: half of everything is left to those who must wait for an answer.
 static bool may_renew(struct lookups *lookups, uint64_t now_ns)
 {
-    refill(&lookups->all, ALL_PER_S, ALL_BURST, now_ns);
-    return lookups->calls < CALLS_MAX / 2 && lookups->all.left > ALL_BURST / 2;
+    bfr_allowance_refill(&lookups->all, all_rate, now_ns);
+    return lookups->calls < CALLS_MAX / 2 && lookups->all.left > all_rate.burst / 2;
 }
 
 // ---- calls ----
@@ -169,69 +126,26 @@ static const char *account_of(const struct control *control, const struct direct
     return bfr_directory_text(directory, directory->accounts[directory->tenants[number].account].id);
 }
 
-static bool set_path(struct call *call, const struct directory *directory, const struct waiter *waiter)
+static void end_call(struct lookup_call *call, enum fact_state state);
+
+// With the lock held. NULL: not allowed now, memory is short, or the account is needed and not known.
+static struct lookup_call *make_call(struct control *control, const struct directory *directory, struct fact *fact,
+                                     struct waiter *waiter, bool at_cost, uint64_t now_ns)
 {
-    const struct fact_subject *subject = &call->subject;
-    const char *account = account_of(call->control, directory, subject->tenant);
-
-    if (subject->kind == FACT_DATASET) {
-        snprintf(call->path, sizeof call->path, "/api/v1/tenants/%s/datasets/%s", subject->tenant, subject->dataset);
-    } else if (subject->kind == FACT_TENANT && call->control->account[0] == '\0') {
-        snprintf(call->path, sizeof call->path, "/api/v1/tenants/%s", subject->tenant);
-    } else {
-        if (account == NULL)
-            return false;
-        snprintf(call->path, sizeof call->path, "/api/v1/accounts/%s/tenants/%s", account, subject->tenant);
-        snprintf(call->under, sizeof call->under, "%s", account);
-    }
-    if (subject->kind == FACT_KEY)
-        snprintf(call->authorization, sizeof call->authorization, "Authorization: Bearer %.*s",
-                 (int)waiter->token_bytes, waiter->token);
-    return true;
-}
-
-static void free_call(struct call *call)
-{
-    OPENSSL_cleanse(call, sizeof *call);
-    free(call);
-}
-
-// With the lock held. NULL: not allowed now, or memory is short.
-static struct call *make_call(struct control *control, const struct directory *directory, struct fact *fact,
-                              struct waiter *waiter, bool at_cost, uint64_t now_ns)
-{
-    struct call *call = NULL;
-
-    if (may_call(control->lookups, waiter, at_cost, now_ns))
-        call = calloc(1, sizeof *call);
+    if (!may_call(control->lookups, waiter, at_cost, now_ns))
+        return NULL;
+    const struct bfr_span token = {waiter->token, waiter->token_bytes};
+    struct lookup_call *call =
+        bfr_lookup_call_new(control, &fact->subject, account_of(control, directory, fact->subject.tenant), token);
     if (call == NULL)
         return NULL;
-    call->control = control;
+    call->on_end = end_call;
     call->fact = fact;
-    call->subject = fact->subject;
     call->asked_ns = now_ns;
     call->peer = waiter->peer;
-    if (!set_path(call, directory, waiter)) {
-        free_call(call);
-        return NULL;
-    }
     fact->in_flight = true;
     control->lookups->calls++;
     return call;
-}
-
-static void on_reply(void *arg, const struct bfr_http_reply *reply);
-static void end_call(struct call *call, enum fact_state state);
-
-// Without the lock.
-static void begin_call(struct call *call)
-{
-    struct control *control = call->control;
-    const char *authorization = call->subject.kind == FACT_KEY ? call->authorization : control->authorization;
-    uint32_t timeout_ms = control->timeout_ms < CALL_TIMEOUT_MS ? control->timeout_ms : CALL_TIMEOUT_MS;
-
-    if (bfr_control_get(control, call->path, authorization, timeout_ms, on_reply, call) != BFR_OK)
-        end_call(call, FACT_FAILED);
 }
 
 // ---- questions ----
@@ -264,7 +178,7 @@ static void wait_at(struct lookups *lookups, struct fact *fact, struct waiter *w
 
 // With the lock held. BFR_LATER: the waiter waits, and is not the caller's any more. *out_call is to be begun.
 static uint32_t judge_waiter(struct control *control, const struct directory *directory, struct waiter *waiter,
-                             struct bfr_verdict *out, struct call **out_call)
+                             struct bfr_verdict *out, struct lookup_call **out_call)
 {
     struct lookups *lookups = control->lookups;
     struct judge_limits limits = bfr_control_limits(control);
@@ -292,7 +206,7 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
 static uint32_t advance(struct control *control, struct waiter *waiter, struct bfr_verdict *out)
 {
     struct lookups *lookups = control->lookups;
-    struct call *call = NULL;
+    struct lookup_call *call = NULL;
 
     const struct directory *directory = (const struct directory *)bfr_live_enter(&control->live);
     pthread_mutex_lock(&lookups->lock);
@@ -302,7 +216,7 @@ static uint32_t advance(struct control *control, struct waiter *waiter, struct b
     if (decision != BFR_LATER)
         free_waiter(waiter);
     if (call != NULL)
-        begin_call(call);
+        bfr_lookup_call_begin(call);
     return decision;
 }
 
@@ -374,7 +288,7 @@ static void take_waiters(struct lookups *lookups, struct fact *fact, struct wait
     }
 }
 
-static void settle(struct call *call, enum fact_state state, struct waiters *out)
+static void settle(struct lookup_call *call, enum fact_state state, struct waiters *out)
 {
     struct lookups *lookups = call->control->lookups;
     struct fact *fact = call->fact;
@@ -407,14 +321,14 @@ static void count(const struct control *control, enum fact_state state)
     control->host->metric_add(control->host, control->metrics.lookups, (const char *const[]){results[state]}, 1);
 }
 
-static void end_call(struct call *call, enum fact_state state)
+static void end_call(struct lookup_call *call, enum fact_state state)
 {
     struct control *control = call->control;
     struct waiters waiters;
 
     count(control, state);
     settle(call, state, &waiters);
-    free_call(call);
+    bfr_lookup_call_free(call);
     struct waiter *waiter = TAILQ_FIRST(&waiters);
     while (waiter != NULL) {
         struct waiter *next = TAILQ_NEXT(waiter, at_fact); // it is freed, or waits in another list by then
@@ -424,112 +338,6 @@ static void end_call(struct call *call, enum fact_state state)
             control->host->verdict(control->host, ticket, &verdict);
         waiter = next;
     }
-}
-
-static bool keep_tenant(void *arg, const struct tenant_record *record)
-{
-    struct call *call = arg;
-    const char *account = record->account[0] != '\0' ? record->account : call->control->account;
-
-    bool elsewhere = call->control->account[0] != '\0' && strcmp(account, call->control->account) != 0;
-
-    if (strcmp(record->id, call->subject.tenant) != 0 || elsewhere)
-        return true;
-    if (account[0] == '\0' && call->subject.kind == FACT_KEY)
-        account = "-"; // it was named in the question
-    snprintf(call->account, sizeof call->account, "%s", account);
-    call->active = record->active;
-    call->has_token = record->has_token;
-    memcpy(call->token, record->token, sizeof call->token);
-    return true;
-}
-
-static bool keep_dataset(void *arg, const struct dataset_record *record)
-{
-    struct call *call = arg;
-
-    if (strcmp(record->id, call->subject.dataset) == 0) {
-        call->active = record->active;
-        call->account[0] = '-'; // found
-    }
-    return true;
-}
-
-static bool keep_account(void *arg, const struct account_record *record)
-{
-    struct call *call = arg;
-
-    call->active = record->active;
-    if (strcmp(record->id, call->account) != 0)
-        call->account[0] = '\0'; // not what was asked for
-    return true;
-}
-
-// False: what came says nothing about what was asked.
-static bool read_reply(struct call *call, const struct bfr_http_reply *reply)
-{
-    struct control_reader reader = {.arg = call};
-    const char *why = NULL;
-
-    if (call->second)
-        reader.on_account = keep_account;
-    else if (call->subject.kind == FACT_DATASET)
-        reader.on_dataset = keep_dataset;
-    else
-        reader.on_tenant = keep_tenant;
-    return bfr_control_read_one(reply->body, reply->body_bytes, &reader, &why) == CONTROL_READ_OK &&
-           call->account[0] != '\0';
-}
-
-// Is the account known as active? That it was inactive proves nothing: it may have been activated since.
-static bool is_active_account(struct control *control, const char *account)
-{
-    const struct directory *directory = (const struct directory *)bfr_live_enter(&control->live);
-    uint32_t number = directory == NULL ? DIRECTORY_NONE : bfr_directory_account(directory, account);
-    bool active = number != DIRECTORY_NONE && directory->accounts[number].active;
-
-    bfr_live_leave(&control->live);
-    return active;
-}
-
-// A tenant is there; whether it counts depends on its account, which may be as new as the tenant.
-static void end_tenant(struct call *call)
-{
-    if (!call->active || call->second || is_active_account(call->control, call->account)) {
-        end_call(call, call->active ? FACT_GOOD : FACT_GONE);
-        return;
-    }
-    call->second = true;
-    snprintf(call->path, sizeof call->path, "/api/v1/accounts/%s", call->account);
-    begin_call(call);
-}
-
-static enum fact_state state_of_key(const struct call *call, enum control_answer answer)
-{
-    if (answer == CONTROL_OK)
-        return call->active ? FACT_GOOD : FACT_FOREIGN;
-    if (answer == CONTROL_NO_KEY)
-        return FACT_WRONG;
-    return answer == CONTROL_FORBIDDEN || answer == CONTROL_GONE ? FACT_FOREIGN : FACT_FAILED;
-}
-
-static void on_reply(void *arg, const struct bfr_http_reply *reply)
-{
-    struct call *call = arg;
-    enum control_answer answer = bfr_control_answer(reply);
-
-    // Until lists have come, a 404 may be that of a wrong address.
-    if ((answer == CONTROL_OK && !read_reply(call, reply)) ||
-        (answer == CONTROL_GONE && !atomic_load(&call->control->answered)))
-        answer = CONTROL_FAILED;
-    if (call->subject.kind == FACT_KEY)
-        end_call(call, state_of_key(call, answer));
-    else if (answer != CONTROL_OK)
-        end_call(call, answer == CONTROL_GONE ? FACT_GONE : FACT_FAILED);
-    else if (call->subject.kind == FACT_TENANT)
-        end_tenant(call);
-    else
-        end_call(call, call->active ? FACT_GOOD : FACT_GONE);
 }
 
 // ---- from outside ----
