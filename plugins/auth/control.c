@@ -176,13 +176,6 @@ void bfr_control_health(struct control *control, struct bfr_health *out)
 
 // ---- questions ----
 
-static uint32_t unsure(struct bfr_verdict *out, const char *text)
-{
-    out->decision = BFR_UNKNOWN;
-    snprintf(out->text, sizeof out->text, "%s", text);
-    return BFR_UNKNOWN;
-}
-
 static struct judge_question question_of(const struct control *control, const struct bfr_request *request,
                                          struct bfr_span *out_token)
 {
@@ -211,11 +204,11 @@ uint32_t bfr_control_authorize(struct control *control, const struct bfr_request
     bool renew;
 
     if (control->http == NULL)
-        return unsure(out, "no control_url is configured");
+        return bfr_decide_unknown(out, "no control_url is configured");
     struct judge_question question = question_of(control, request, &token);
     if (token.size > 0) {
         if (!bfr_hasher_hash(control->hasher, token, key))
-            return unsure(out, "the token cannot be hashed: out of memory");
+            return bfr_decide_unknown(out, "the token cannot be hashed: out of memory");
         question.key = key;
     }
     struct judge_limits limits = bfr_control_limits(control);

@@ -10,14 +10,6 @@
 
 #include "bearer.h"
 
-static uint32_t deny(struct bfr_verdict *out, uint32_t why, const char *text)
-{
-    out->decision = BFR_DENY;
-    out->deny = why;
-    snprintf(out->text, sizeof out->text, "%s", text);
-    return BFR_DENY;
-}
-
 uint32_t bfr_decide_allow(struct bfr_verdict *out, const char *account)
 {
     out->decision = BFR_ALLOW;
@@ -27,10 +19,18 @@ uint32_t bfr_decide_allow(struct bfr_verdict *out, const char *account)
     return BFR_ALLOW;
 }
 
-static uint32_t unknown(struct bfr_verdict *out)
+uint32_t bfr_decide_deny(struct bfr_verdict *out, enum bfr_deny why, const char *text)
+{
+    out->decision = BFR_DENY;
+    out->deny = why;
+    snprintf(out->text, sizeof out->text, "%s", text);
+    return BFR_DENY;
+}
+
+uint32_t bfr_decide_unknown(struct bfr_verdict *out, const char *text)
 {
     out->decision = BFR_UNKNOWN;
-    snprintf(out->text, sizeof out->text, "the token cannot be hashed: out of memory");
+    snprintf(out->text, sizeof out->text, "%s", text);
     return BFR_UNKNOWN;
 }
 
@@ -40,7 +40,8 @@ static uint32_t decide_dataset(const struct roster *roster, const struct roster_
 {
     bool tenant_only = (request->flags & BFR_REQUEST_TENANT_ONLY) != 0;
     if (!tenant_only && !bfr_roster_has_dataset(roster, tenant, request->dataset))
-        return deny(out, BFR_DENY_DATASET_GONE, "the tenants file does not list this dataset for the tenant");
+        return bfr_decide_deny(out, BFR_DENY_DATASET_GONE,
+                               "the tenants file does not list this dataset for the tenant");
     return bfr_decide_allow(out, tenant->account);
 }
 
@@ -50,18 +51,18 @@ static uint32_t decide_by_token(const struct roster *roster, const struct hasher
     uint8_t hash[ROSTER_HASH_SIZE];
 
     if (!bfr_hasher_hash(hasher, token, hash))
-        return unknown(out);
+        return bfr_decide_unknown(out, "the token cannot be hashed: out of memory");
     const struct roster_tenant *tenant = bfr_roster_find(roster, request->tenant);
     bool own = bfr_roster_owns_token(roster, tenant, hash);
     bool known = bfr_roster_knows_token(roster, hash);
     OPENSSL_cleanse(hash, sizeof hash);
 
     if (tenant == NULL)
-        return deny(out, BFR_DENY_TOKEN, "the tenants file does not list this tenant");
+        return bfr_decide_deny(out, BFR_DENY_TOKEN, "the tenants file does not list this tenant");
     if (!own && known)
-        return deny(out, BFR_DENY_FOREIGN, "the token belongs to another tenant");
+        return bfr_decide_deny(out, BFR_DENY_FOREIGN, "the token belongs to another tenant");
     if (!own)
-        return deny(out, BFR_DENY_TOKEN, "the token is not one of the tenant's");
+        return bfr_decide_deny(out, BFR_DENY_TOKEN, "the token is not one of the tenant's");
     return decide_dataset(roster, tenant, request, out);
 }
 
@@ -73,11 +74,11 @@ uint32_t bfr_decide(const struct roster *roster, bool require_token, const struc
     if (!require_token) {
         const struct roster_tenant *tenant = bfr_roster_find(roster, request->tenant);
         if (tenant == NULL)
-            return deny(out, BFR_DENY_TENANT_GONE, "the tenants file does not list this tenant");
+            return bfr_decide_deny(out, BFR_DENY_TENANT_GONE, "the tenants file does not list this tenant");
         return decide_dataset(roster, tenant, request, out);
     }
     enum bearer_fault fault = bfr_bearer_parse(request->authorization, &token);
     if (fault != BEARER_OK)
-        return deny(out, BFR_DENY_TOKEN, bfr_bearer_fault_text(fault));
+        return bfr_decide_deny(out, BFR_DENY_TOKEN, bfr_bearer_fault_text(fault));
     return decide_by_token(roster, hasher, token, request, out);
 }

@@ -3,8 +3,6 @@
 #ifndef BFR_AUTH_DECIDE_H
 #define BFR_AUTH_DECIDE_H
 
-#include <openssl/evp.h>
-
 #include <bfr/auth.h>
 
 #include "hasher.h"
@@ -15,7 +13,9 @@
 uint32_t bfr_decide(const struct roster *roster, bool require_token, const struct hasher *hasher,
                     const struct bfr_request *request, struct bfr_verdict *out);
 
-// Allow without asking anything more.
+// What is decided, for whoever decides. Each returns out->decision.
 uint32_t bfr_decide_allow(struct bfr_verdict *out, const char *account);
+uint32_t bfr_decide_deny(struct bfr_verdict *out, enum bfr_deny why, const char *text);
+uint32_t bfr_decide_unknown(struct bfr_verdict *out, const char *text);
 
 #endif

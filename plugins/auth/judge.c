@@ -30,16 +30,13 @@ struct bench {
 
 static enum judge_need deny(const struct bench *bench, enum bfr_deny why, const char *text)
 {
-    bench->out->decision = BFR_DENY;
-    bench->out->deny = why;
-    snprintf(bench->out->text, sizeof bench->out->text, "%s", text);
+    (void)bfr_decide_deny(bench->out, why, text);
     return JUDGE_SETTLED;
 }
 
 static enum judge_need unsure(const struct bench *bench, const char *text)
 {
-    bench->out->decision = BFR_UNKNOWN;
-    snprintf(bench->out->text, sizeof bench->out->text, "%s", text);
+    (void)bfr_decide_unknown(bench->out, text);
     return JUDGE_SETTLED;
 }
 

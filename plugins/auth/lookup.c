@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "allowance.h"
+#include "decide.h"
 #include "lookup_call.h"
 
 #define CALLS_MAX       64 // on their way at once
@@ -161,13 +162,6 @@ static void free_waiter(struct waiter *waiter)
     free(waiter);
 }
 
-static uint32_t unsure(struct bfr_verdict *out, const char *text)
-{
-    out->decision = BFR_UNKNOWN;
-    snprintf(out->text, sizeof out->text, "%s", text);
-    return BFR_UNKNOWN;
-}
-
 static void wait_at(struct lookups *lookups, struct fact *fact, struct waiter *waiter)
 {
     waiter->fact = fact;
@@ -186,7 +180,7 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
     bool renew = false;
 
     if (lookups->stopping || waiter->rounds++ >= ROUNDS_MAX || lookups->waiters >= WAITERS_MAX)
-        return unsure(out, "too many questions wait for the control service, or the stage stops");
+        return bfr_decide_unknown(out, "too many questions wait for the control service, or the stage stops");
     enum judge_need verdict = bfr_judge(directory, &lookups->facts, &waiter->question, &limits, out, &need, &renew);
     if (verdict == JUDGE_SETTLED && !(renew && may_renew(lookups, limits.now_ns)))
         return out->decision;
@@ -197,7 +191,7 @@ static uint32_t judge_waiter(struct control *control, const struct directory *di
     if (verdict == JUDGE_SETTLED)
         return out->decision;
     if (fact == NULL || !fact->in_flight)
-        return unsure(out, "not known, and too many look-ups for now");
+        return bfr_decide_unknown(out, "not known, and too many look-ups for now");
     wait_at(lookups, fact, waiter);
     return BFR_LATER;
 }
@@ -249,7 +243,7 @@ uint32_t bfr_lookups_ask(struct control *control, const struct judge_question *q
 {
     struct waiter *waiter = make_waiter(question, token, peer, ticket);
 
-    return waiter == NULL ? unsure(out, "out of memory") : advance(control, waiter, out);
+    return waiter == NULL ? bfr_decide_unknown(out, "out of memory") : advance(control, waiter, out);
 }
 
 void bfr_lookups_cancel(struct control *control, uint64_t ticket)
