@@ -105,8 +105,7 @@ def test_what_was_refused_before_is_accepted_at_the_first_post_after_it_was_crea
     assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 404
     control.tenant("another", "a1", ["one"])  # lists that are newer than those answers, and name neither
     refreshed(served)
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         assert Sender(served.port, A1_KEY).post("piper", "nine").status == 410
         assert Sender(served.port, A1_KEY).post("acme", "brandnew").status == 404
         control.tenant("piper", "a1", ["nine"])  # milliseconds after it was refused
@@ -121,8 +120,7 @@ def test_an_answer_to_a_question_that_was_put_before_the_sender_asked_refuses_no
     def post(name, sender):
         statuses[name] = sender.post("late", "web").status
 
-    with control.fail("changes", hold=True) as polls:
-        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         fault = control.start_fault("tenant", status=404, hold=True, times=1)
         first = threading.Thread(target=post, args=("first", Sender(served.port, A1_KEY)))
         first.start()
@@ -138,8 +136,7 @@ def test_an_answer_to_a_question_that_was_put_before_the_sender_asked_refuses_no
 
 
 def test_a_tenant_whose_account_was_activated_a_moment_ago_is_accepted_at_once(control, served):
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         control.account("a3", "a3-account-key-0123456789")
         assert Sender(served.port, "a3-account-key-0123456789").post("frozen", "web").status == 200
 
@@ -181,16 +178,14 @@ def test_a_rotated_token_works_at_once_and_the_old_one_until_the_next_refresh(co
 
 
 def test_a_token_that_was_refused_a_moment_ago_works_once_it_is_the_tenants(control, served):
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         assert Sender(served.port, "acme-new-token").post("acme", "web").status == 401
         control.rotate("acme", "acme-new-token")
         assert Sender(served.port, "acme-new-token").post("acme", "web").status == 200
 
 
 def test_look_ups_of_tokens_that_do_not_match_are_limited_for_each_address_and_cost_nobody_else(control, served):
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         guesser = Sender(served.port, "first-guess")
         began = time.monotonic()
         refused = [Sender(served.port, f"guess-{n}").post("acme", "web").status for n in range(150)]
@@ -240,8 +235,7 @@ def test_at_most_64_look_ups_are_on_their_way(control, served):
 
 
 def test_a_tenant_that_moved_to_another_account_a_moment_ago_takes_that_accounts_key(control, served):
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         control.remove("initech")
         control.tenant("initech", "a2", ["tps"])
         assert Sender(served.port, A1_KEY).post("initech", "tps").status == 403
@@ -255,8 +249,7 @@ def test_asking_again_about_accepted_keys_leaves_look_ups_to_those_who_wait(cont
         control.tenant(tenant, "a1", ["d"])
     receiver = loaded(make_receiver(pipeline=pipeline(control, refresh_interval="100ms")).start())
     wait_until(lambda: receiver.scrape().total("bytefreezer_receiver_directory_datasets") >= 350, "the datasets")
-    with control.fail("changes", hold=True) as fault:
-        wait_until(lambda: fault.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         for _ in range(3):
             assert {Sender(receiver.port, A1_KEY).post(tenant, "d").status for tenant in tenants} == {200}
         for n in range(20):

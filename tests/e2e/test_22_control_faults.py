@@ -233,8 +233,7 @@ NO_ANSWERS = {
 
 
 def test_failing_look_ups_are_503_and_never_a_verdict(control, served):
-    with control.fail("changes", hold=True) as polls:
-        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         for name, what in NO_ANSWERS.items():
             with control.fail("tenant", **what) as tenant, control.fail("dataset", **what) as dataset, \
                     control.fail("account_tenant", **what) as key:
@@ -269,8 +268,7 @@ def test_a_look_up_without_an_answer_ends_in_503_in_time(control, make_receiver)
 
 def test_what_no_sender_could_name_in_an_answer_says_nothing(control, served):
     """A tenant of another account, an account that is not there: the answer is well-formed and about something else."""
-    with control.fail("changes", hold=True) as polls:
-        wait_until(lambda: polls.hits >= 1, "no refresh any more")
+    with control.refreshes_held():
         for ordinal, body in enumerate(({"id": "late0", "active": True}, {"id": "late1", "account_id": "../a1", "active": True},
                                         {"id": "LATE2", "account_id": "a1", "active": True})):
             with control.fail("tenant", status=200, body=body):

@@ -20,6 +20,7 @@ import threading
 import time
 
 from support import control_schema as schema
+from support.wait import wait_until
 
 SERVICE_KEY = "service-key-0123456789abcdef"
 LIST_MAX = 1000  # more is cut, silently
@@ -197,6 +198,13 @@ class ControlStandIn:
             yield fault
         finally:
             self.stop_fault(fault)
+
+    @contextlib.contextmanager
+    def refreshes_held(self):
+        """The receiver refreshes nothing meanwhile: its poll, which has arrived, is not answered."""
+        with self.fail("changes", hold=True) as polls:
+            wait_until(lambda: polls.hits >= 1, "no refresh any more")
+            yield
 
     def fault_for(self, name, path):
         with self.lock:
