@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "batch_sample.h"
+
 static atomic_int freed;
 
 static void count_free(void *arg)
@@ -21,36 +23,13 @@ static void count_free(void *arg)
     atomic_fetch_add(&freed, 1);
 }
 
-static struct bfr_batch sample(const struct bfr_span *spans, uint32_t span_count)
-{
-    return (struct bfr_batch){.size = sizeof(struct bfr_batch),
-                              .flags = BFR_BATCH_NAME_GENERATED,
-                              .account = "",
-                              .tenant = "acme",
-                              .dataset = "fw",
-                              .filename = "a.ndjson.gz",
-                              .batch_id = "unknown",
-                              .data_hint = "ndjson",
-                              .content_type = "application/gzip",
-                              .line_count = 7,
-                              .original_bytes = 99,
-                              .created_ns = -5,
-                              .received_ns = 12,
-                              .body_bytes = 6,
-                              .stored_sha256 = {1, 2, 3},
-                              .source_sha256 = {4, 5, 6},
-                              .crc32c = 0xdeadbeef,
-                              .span_count = span_count,
-                              .spans = spans};
-}
-
 static void test_batch_keeps_its_own_texts_and_spans(void **state)
 {
     (void)state;
     static const uint8_t body[] = "abcdef";
     struct bfr_span spans[] = {{body, 2}, {body + 2, 4}};
     char tenant[] = "acme", filename[] = "a.ndjson.gz";
-    struct bfr_batch source = sample(spans, 2);
+    struct bfr_batch source = batch_sample(spans, 2);
     source.tenant = tenant;
     source.filename = filename;
     struct bfr_batch *batch = bfr_batch_new(&source, NULL, NULL);
@@ -76,7 +55,7 @@ static void test_batch_keeps_its_own_texts_and_spans(void **state)
 static void test_batch_carries_every_figure(void **state)
 {
     (void)state;
-    struct bfr_batch source = sample(NULL, 0);
+    struct bfr_batch source = batch_sample(NULL, 0);
     struct bfr_batch *batch = bfr_batch_new(&source, NULL, NULL);
     assert_non_null(batch);
     assert_int_equal(batch->size, sizeof(struct bfr_batch));
@@ -96,7 +75,7 @@ static void test_body_is_given_back_by_the_last_holder_only(void **state)
 {
     (void)state;
     atomic_store(&freed, 0);
-    struct bfr_batch source = sample(NULL, 0);
+    struct bfr_batch source = batch_sample(NULL, 0);
     struct bfr_batch *batch = bfr_batch_new(&source, count_free, &freed);
     assert_non_null(batch);
     bfr_batch_retain(batch);
@@ -125,7 +104,7 @@ static void test_holders_on_many_threads_free_it_once(void **state)
 {
     (void)state;
     atomic_store(&freed, 0);
-    struct bfr_batch source = sample(NULL, 0);
+    struct bfr_batch source = batch_sample(NULL, 0);
     struct bfr_batch *batch = bfr_batch_new(&source, count_free, &freed);
     assert_non_null(batch);
     pthread_t threads[HOLDERS];
