@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static bool make_room(struct bfr_texts *texts)
 {
@@ -34,15 +33,6 @@ void bfr_texts_add(struct bfr_texts *texts, const char *format, ...)
     if (size >= 0)
         free(text);
     texts->failed = true;
-}
-
-bool bfr_texts_hold(const struct bfr_texts *texts, const char *text)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        if (strcmp(texts->list[i], text) == 0)
-            return true;
-    }
-    return false;
 }
 
 void bfr_texts_join(const struct bfr_texts *texts, char *out, size_t room)

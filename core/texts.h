@@ -16,7 +16,6 @@ struct bfr_texts {
 };
 
 BFR_PRINTF(2, 3) void bfr_texts_add(struct bfr_texts *texts, const char *format, ...);
-bool bfr_texts_hold(const struct bfr_texts *texts, const char *text);
 // All of them with ", " between, cut to `room`.
 void bfr_texts_join(const struct bfr_texts *texts, char *out, size_t room);
 void bfr_texts_clear(struct bfr_texts *texts);
