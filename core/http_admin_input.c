@@ -27,10 +27,10 @@ static size_t count_characters(const char *text)
     return count;
 }
 
-// `room` is for a zero and characters of BFR_CHARACTER_MAX bytes each.
+// `room` is for a zero and characters of BFR_UTF8_MAX_BYTES bytes each.
 static bool copy_text(const char *text, char *out, size_t room)
 {
-    if (count_characters(text) > (room - 1) / BFR_CHARACTER_MAX)
+    if (count_characters(text) > (room - 1) / BFR_UTF8_MAX_BYTES)
         return false;
     memcpy(out, text, strlen(text) + 1);
     return true;
@@ -249,7 +249,7 @@ bool bfr_admin_read_nothing(struct evhttp_request *request)
 
 bool bfr_admin_read_level(struct evhttp_request *request, uint32_t *out)
 {
-    char level[BFR_CHARACTER_MAX * 8 + 1] = "";
+    char level[BFR_UTF8_MAX_BYTES * 8 + 1] = "";
     const struct member member = {"level", level, sizeof level, NULL};
     if (!read_members(request, &member, 1))
         return false;

@@ -13,8 +13,8 @@ BFR_MUST_CHECK bool bfr_admin_read_page(struct evhttp_request *request, struct b
 
 // A tenant and a dataset; "" or "*" is any.
 struct bfr_admin_filter {
-    char tenant[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
-    char dataset[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
+    char tenant[BFR_UTF8_MAX_BYTES * BFR_ID_MAX + 1];
+    char dataset[BFR_UTF8_MAX_BYTES * BFR_ID_MAX + 1];
 };
 
 // What a query asks for: tenant_id, dataset_id.

@@ -11,8 +11,8 @@
 #include <bfr/queue.h>
 
 #include "http_mailbox.h"
+#include "utf8.h"
 
-#define BFR_CHARACTER_MAX   4 // bytes of one in UTF-8; the limits of what a client selects by are in characters
 #define BFR_ADMIN_JOBS_MAX  32
 #define BFR_LETTER_ID_MAX   64
 #define BFR_LETTERS_A_PAGE  100
@@ -20,12 +20,13 @@
 
 struct bfr_http_admin;
 
-// Which letters. "" in tenant and dataset matches nothing, "*" anything; "" in the other two anything.
+// Which letters. "" in tenant and dataset matches nothing, "*" anything; "" in the other two anything. The limits are in
+// characters.
 struct bfr_admin_selector {
-    char tenant[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
-    char dataset[BFR_CHARACTER_MAX * BFR_ID_MAX + 1];
-    char filename[BFR_CHARACTER_MAX * BFR_FILENAME_MAX + 1];
-    char id[BFR_CHARACTER_MAX * BFR_LETTER_ID_MAX + 1];
+    char tenant[BFR_UTF8_MAX_BYTES * BFR_ID_MAX + 1];
+    char dataset[BFR_UTF8_MAX_BYTES * BFR_ID_MAX + 1];
+    char filename[BFR_UTF8_MAX_BYTES * BFR_FILENAME_MAX + 1];
+    char id[BFR_UTF8_MAX_BYTES * BFR_LETTER_ID_MAX + 1];
     bool dry_run;
 };
 
