@@ -92,7 +92,7 @@ static void close_listeners(struct bfr_http_loop *loop)
     loop->deaf = true;
     pthread_mutex_lock(&loop->shared->lock);
     loop->shared->listening--;
-    pthread_cond_signal(&loop->shared->fallen);
+    pthread_cond_signal(&loop->shared->steered);
     pthread_mutex_unlock(&loop->shared->lock);
 }
 
@@ -227,8 +227,7 @@ static void take_rules(struct bfr_http_loop *loop)
     bfr_rules_leave(loop->rules);
     loop->rules = fresh;
     pthread_mutex_lock(&loop->shared->lock);
-    loop->shared->adopting--;
-    pthread_cond_signal(&loop->shared->fallen);
+    pthread_cond_signal(&loop->shared->steered);
     pthread_mutex_unlock(&loop->shared->lock);
 }
 

@@ -69,7 +69,7 @@ static bool init_shared(struct bfr_http_server *server, const struct bfr_http_se
     struct bfr_http_shared *shared = &server->shared;
     shared->setup = *setup;
     pthread_mutex_init(&shared->lock, NULL);
-    bfr_cond_init(&shared->fallen);
+    bfr_cond_init(&shared->steered);
     shared->budget = take_budget(server, setup);
     shared->connections_max = bfr_descriptors_for_connections(setup->settings->webhook.max_connections);
     shared->peers = bfr_peers_new(setup->settings->webhook.max_connections_per_address);
@@ -276,13 +276,22 @@ uint32_t bfr_http_server_prepare(struct bfr_http_server *server, const struct bf
 // A loop that does not turn would have to be reported by a watchdog; nobody waits for it for ever.
 #define ADOPT_WAIT_NS (5 * BFR_NS_PER_S)
 
-static void await_loops(struct bfr_http_shared *shared)
+static unsigned count_late(struct bfr_http_server *server)
 {
+    unsigned late = 0;
+    for (unsigned i = 0; i < server->loop_count; i++)
+        late += atomic_load(&server->loops[i].incoming) != NULL;
+    return late;
+}
+
+static void await_loops(struct bfr_http_server *server)
+{
+    struct bfr_http_shared *shared = &server->shared;
     const uint64_t until_ns = bfr_clock_now(&bfr_clock_system) + ADOPT_WAIT_NS;
+    unsigned late;
     pthread_mutex_lock(&shared->lock);
-    while (shared->adopting > 0 && bfr_clock_now(&bfr_clock_system) < until_ns)
-        bfr_cond_wait_until(&shared->fallen, &shared->lock, &bfr_clock_system, until_ns);
-    unsigned late = shared->adopting;
+    while ((late = count_late(server)) > 0 && bfr_clock_now(&bfr_clock_system) < until_ns)
+        bfr_cond_wait_until(&shared->steered, &shared->lock, &bfr_clock_system, until_ns);
     pthread_mutex_unlock(&shared->lock);
     if (late > 0)
         bfr_say(BFR_LOG_WARN, "http", "a loop is busy and takes the new limits when it turns again", "loops",
@@ -303,21 +312,12 @@ void bfr_http_server_adopt(struct bfr_http_server *server, struct bfr_http_chang
     bfr_peers_limit(shared->peers, change->per_address);
     bfr_tls_exchange(shared->tls, change->context);
     change->context = NULL;
-    pthread_mutex_lock(&shared->lock);
-    shared->adopting += server->loop_count;
-    pthread_mutex_unlock(&shared->lock);
     for (unsigned i = 0; i < server->loop_count; i++) {
-        struct bfr_rules *untaken = bfr_loop_change(&server->loops[i], change->rules[i]);
+        bfr_rules_leave(bfr_loop_change(&server->loops[i], change->rules[i]));
         change->rules[i] = NULL;
-        if (untaken == NULL)
-            continue;
-        bfr_rules_leave(untaken);
-        pthread_mutex_lock(&shared->lock);
-        shared->adopting--;
-        pthread_mutex_unlock(&shared->lock);
     }
     bfr_http_server_abandon(change);
-    await_loops(shared);
+    await_loops(server);
 }
 
 bool bfr_http_server_turns(struct bfr_http_server *server)
@@ -343,7 +343,7 @@ void bfr_http_server_close(struct bfr_http_server *server)
     nudge_all(server);
     pthread_mutex_lock(&shared->lock);
     while (shared->listening > 0)
-        pthread_cond_wait(&shared->fallen, &shared->lock);
+        pthread_cond_wait(&shared->steered, &shared->lock);
     pthread_mutex_unlock(&shared->lock);
 }
 
@@ -378,7 +378,7 @@ void bfr_http_server_free(struct bfr_http_server *server)
     bfr_tls_free(server->shared.tls);
     free(server->shared.trusted);
     EVP_MD_free(server->shared.sha256);
-    pthread_cond_destroy(&server->shared.fallen);
+    pthread_cond_destroy(&server->shared.steered);
     pthread_mutex_destroy(&server->shared.lock);
     free(server);
 }

@@ -36,10 +36,9 @@ struct bfr_http_shared {
     atomic_bool finishing; // leave when nothing is in flight, or at finish_by_ns
     _Atomic uint64_t finish_by_ns;
 
-    pthread_mutex_t lock;  // of the two counts
-    pthread_cond_t fallen; // one of them has
-    unsigned listening;    // loops with open listeners
-    unsigned adopting;     // loops that have not taken their new rules
+    pthread_mutex_t lock;   // of `listening`
+    pthread_cond_t steered; // it has fallen, or a loop has taken its new rules
+    unsigned listening;     // loops with open listeners
 };
 
 static inline uint64_t bfr_shared_now(const struct bfr_http_shared *shared)
