@@ -6,13 +6,6 @@
 
 #define PREFIX "bytefreezer_receiver_"
 
-static void write_one(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help,
-                      double value)
-{
-    bfr_metrics_write_family(writer, type, name, help);
-    bfr_metrics_write_value(writer, name, NULL, value);
-}
-
 static void collect(void *arg, struct bfr_metrics_writer *writer)
 {
     struct bfr_app_figures *figures = arg;
@@ -21,17 +14,19 @@ static void collect(void *arg, struct bfr_metrics_writer *writer)
     bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, build, "Always 1; the label says which version runs.");
     bfr_metrics_write_value(writer, build, labels, 1);
 
-    write_one(writer, BFR_METRIC_GAUGE, PREFIX "config_generation",
-              "Which configuration is in effect: 1 as started, one more with each reload that took effect.",
-              (double)atomic_load(&figures->generation));
-    write_one(writer, BFR_METRIC_GAUGE, PREFIX "config_last_reload_successful",
-              "0 when the last reload was refused because of an error, and the configuration before it is in effect.",
-              atomic_load(&figures->reload_failed) ? 0 : 1);
-    write_one(writer, BFR_METRIC_GAUGE, PREFIX "config_last_reload_success_timestamp_seconds",
-              "Unix time at which the configuration in effect was loaded.",
-              (double)atomic_load(&figures->reloaded_ns) / (double)BFR_NS_PER_S);
-    write_one(writer, BFR_METRIC_COUNTER, PREFIX "config_reload_failures_total",
-              "Reloads that were refused because of an error.", (double)atomic_load(&figures->reload_failures));
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, PREFIX "config_generation",
+                          "Which configuration is in effect: 1 as started, one more with each reload that took effect.",
+                          (double)atomic_load(&figures->generation));
+    bfr_metrics_write_one(
+        writer, BFR_METRIC_GAUGE, PREFIX "config_last_reload_successful",
+        "0 when the last reload was refused because of an error, and the configuration before it is in effect.",
+        atomic_load(&figures->reload_failed) ? 0 : 1);
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, PREFIX "config_last_reload_success_timestamp_seconds",
+                          "Unix time at which the configuration in effect was loaded.",
+                          (double)atomic_load(&figures->reloaded_ns) / (double)BFR_NS_PER_S);
+    bfr_metrics_write_one(writer, BFR_METRIC_COUNTER, PREFIX "config_reload_failures_total",
+                          "Reloads that were refused because of an error.",
+                          (double)atomic_load(&figures->reload_failures));
 }
 
 void bfr_app_figures_init(struct bfr_app_figures *figures, struct bfr_metrics *metrics)

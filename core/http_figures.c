@@ -26,32 +26,26 @@ static const char *const closes[BFR_CLOSE_COUNT] = {
     [BFR_CLOSE_HANDSHAKE] = "tls_handshake",
 };
 
-static void write_gauge(struct bfr_metrics_writer *writer, const char *name, const char *help, double value)
-{
-    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, name, help);
-    bfr_metrics_write_value(writer, name, NULL, value);
-}
-
 static void collect(void *arg, struct bfr_metrics_writer *writer)
 {
     struct bfr_http_shared *shared = arg;
-    write_gauge(writer, "bytefreezer_receiver_connections", "Open connections of the webhook port.",
-                atomic_load(&shared->connections));
-    write_gauge(writer, "bytefreezer_receiver_connections_limit",
-                "How many connections of the webhook port may be open.", shared->connections_max);
-    write_gauge(writer, "bytefreezer_receiver_memory_used_bytes", "Bytes of memory.budget in use by bodies.",
-                (double)bfr_budget_used(shared->budget));
-    write_gauge(writer, "bytefreezer_receiver_memory_limit_bytes", "memory.budget.",
-                (double)bfr_budget_limit(shared->budget));
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_connections",
+                          "Open connections of the webhook port.", atomic_load(&shared->connections));
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_connections_limit",
+                          "How many connections of the webhook port may be open.", shared->connections_max);
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_memory_used_bytes",
+                          "Bytes of memory.budget in use by bodies.", (double)bfr_budget_used(shared->budget));
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_memory_limit_bytes", "memory.budget.",
+                          (double)bfr_budget_limit(shared->budget));
     uint64_t blocked_ns, busy_ns;
     bfr_turns_read(&shared->turns, &blocked_ns, &busy_ns);
-    write_gauge(
-        writer, "bytefreezer_receiver_loop_blocked_seconds",
+    bfr_metrics_write_one(
+        writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_loop_blocked_seconds",
         "Longest time that a loop of the webhook port was away from its sockets, in the last one to two minutes.",
         (double)blocked_ns / (double)BFR_NS_PER_S);
-    write_gauge(writer, "bytefreezer_receiver_loop_busy_seconds",
-                "The same in processor time: the rest the loop waited for a processor or a lock.",
-                (double)busy_ns / (double)BFR_NS_PER_S);
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, "bytefreezer_receiver_loop_busy_seconds",
+                          "The same in processor time: the rest the loop waited for a processor or a lock.",
+                          (double)busy_ns / (double)BFR_NS_PER_S);
 }
 
 bool bfr_figures_init(struct bfr_figures *figures, struct bfr_metrics *metrics, struct bfr_http_shared *shared)

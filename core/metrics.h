@@ -48,6 +48,9 @@ void bfr_metrics_write_family(struct bfr_metrics_writer *writer, uint32_t type, 
 // `labels`: key, value, ..., NULL; or NULL. Values are escaped here.
 void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name, const char *const *labels,
                              double value);
+// A family of one sample without labels.
+void bfr_metrics_write_one(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help,
+                           double value);
 void bfr_metrics_write_timing(struct bfr_metrics_writer *writer, const char *name, const char *const *labels,
                               const struct bfr_timing *timing);
 

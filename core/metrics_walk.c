@@ -22,6 +22,13 @@ void bfr_metrics_write_value(struct bfr_metrics_writer *writer, const char *name
     writer->value(writer, name, labels, value);
 }
 
+void bfr_metrics_write_one(struct bfr_metrics_writer *writer, uint32_t type, const char *name, const char *help,
+                           double value)
+{
+    bfr_metrics_write_family(writer, type, name, help);
+    bfr_metrics_write_value(writer, name, NULL, value);
+}
+
 // The count is the sum of the buckets as they were just read, so that what is written agrees with itself while others
 // observe. Labels beyond LABELS_MAX are not written; nothing has so many.
 void bfr_metrics_write_histogram(struct bfr_metrics_writer *writer, const struct metrics_histogram *histogram)
