@@ -98,8 +98,7 @@ static bool are_label_names(const char *const *names, size_t count, uint32_t typ
     return true;
 }
 
-// Would a histogram called `histogram` write samples under `name`?
-static bool is_part_of(const char *name, const char *histogram)
+bool bfr_metrics_is_part(const char *name, const char *histogram)
 {
     size_t size = strlen(histogram);
     if (strncmp(name, histogram, size) != 0)
@@ -110,8 +109,8 @@ static bool is_part_of(const char *name, const char *histogram)
 
 static bool names_clash(const struct bfr_metric *metric, uint32_t type, const char *name)
 {
-    return (metric->type == BFR_METRIC_HISTOGRAM && is_part_of(name, metric->name)) ||
-           (type == BFR_METRIC_HISTOGRAM && is_part_of(metric->name, name));
+    return (metric->type == BFR_METRIC_HISTOGRAM && bfr_metrics_is_part(name, metric->name)) ||
+           (type == BFR_METRIC_HISTOGRAM && bfr_metrics_is_part(metric->name, name));
 }
 
 static void free_series(struct bfr_series *series)
@@ -322,9 +321,7 @@ void bfr_series_observe(struct bfr_series *series, double value)
 {
     if (series == NULL || !is_of_type(series, BFR_METRIC_HISTOGRAM) || isnan(value))
         return;
-    size_t bucket = 0;
-    while (bucket < series->metric->bound_count && value > series->metric->bounds[bucket])
-        bucket++;
+    size_t bucket = bfr_metrics_bucket(series->metric->bounds, series->metric->bound_count, value);
     add_real(&series->real, value);
     atomic_fetch_add_explicit(&series->in_bucket[bucket], 1, memory_order_relaxed);
 }

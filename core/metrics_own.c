@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "metrics_registry.h"
+
 static const char *const counters_and_gauges[] = {
     // the daemon
     "build_info",
@@ -54,18 +56,6 @@ static const char *const counters_and_gauges[] = {
 
 static const char *const histograms[] = {"ack_duration_seconds", "sink_duration_seconds"};
 
-// A histogram's name, or that of one of the families that old readers take its samples for.
-static bool is_of_histogram(const char *name, const char *histogram)
-{
-    static const char *const parts[] = {"", "_bucket", "_sum", "_count"};
-    size_t size = strlen(histogram);
-    for (size_t i = 0; strncmp(name, histogram, size) == 0 && i < sizeof parts / sizeof parts[0]; i++) {
-        if (strcmp(name + size, parts[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool bfr_metric_is_own(const char *name)
 {
     for (size_t i = 0; i < sizeof counters_and_gauges / sizeof counters_and_gauges[0]; i++) {
@@ -73,7 +63,7 @@ bool bfr_metric_is_own(const char *name)
             return true;
     }
     for (size_t i = 0; i < sizeof histograms / sizeof histograms[0]; i++) {
-        if (is_of_histogram(name, histograms[i]))
+        if (strcmp(name, histograms[i]) == 0 || bfr_metrics_is_part(name, histograms[i]))
             return true;
     }
     return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the registry (metrics.c) and the renderer (metrics_render.c) share. Nobody else includes this.
+// What the files of the registry (metrics_*.c) share. Nobody else includes this.
 #ifndef BFR_CORE_METRICS_REGISTRY_H
 #define BFR_CORE_METRICS_REGISTRY_H
 
@@ -13,6 +13,18 @@
 
 // Upper bounds of the buckets of every histogram of seconds; the last bucket, +Inf, is not among them.
 extern const double bfr_second_bounds[BFR_SECOND_BOUNDS];
+
+// Where a histogram with these bounds counts `value`.
+static inline size_t bfr_metrics_bucket(const double *bounds, size_t count, double value)
+{
+    size_t bucket = 0;
+    while (bucket < count && value > bounds[bucket])
+        bucket++;
+    return bucket;
+}
+
+// Would a histogram called `histogram` write samples under `name`?
+bool bfr_metrics_is_part(const char *name, const char *histogram);
 
 struct bfr_series {
     struct bfr_series *next;  // in the order in which they were made

@@ -9,9 +9,7 @@
 void bfr_timing_note(struct bfr_timing *timing, uint64_t duration_ns)
 {
     double seconds = (double)duration_ns / (double)BFR_NS_PER_S;
-    size_t bucket = 0;
-    while (bucket < BFR_SECOND_BOUNDS && seconds > bfr_second_bounds[bucket])
-        bucket++;
+    size_t bucket = bfr_metrics_bucket(bfr_second_bounds, BFR_SECOND_BOUNDS, seconds);
     atomic_fetch_add_explicit(&timing->in_bucket[bucket], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&timing->sum_ns, duration_ns, memory_order_relaxed);
 }
