@@ -43,7 +43,6 @@ struct app {
     const char *start_failure; // why the daemon could not start; NULL: it could
     struct bfr_mainloop *mainloop;
     struct bfr_metrics *metrics;
-    struct bfr_app_figures figures;
     struct bfr_stage_env env;
     struct bfr_budget *budget; // memory.budget, of the server and of what stages read back
     struct bfr_assembly assembly;
@@ -184,15 +183,15 @@ static uint32_t put_in_force(struct app *app)
     struct bfr_config *config = app->assembly.config;
     const struct bfr_settings *settings = bfr_config_settings(config);
     bfr_log_configure(settings->logging.level, settings->logging.format);
-    app->in_force = bfr_in_force_new(config);
+    app->in_force = bfr_in_force_new(config, bfr_clock_wall(&bfr_clock_system));
     if (app->in_force == NULL)
         return BFR_ENOMEM;
     app->assembly.config = NULL;
+    bfr_app_figures_init(app->metrics, app->in_force);
     app->reloader = bfr_reloader_new(&(struct bfr_reloader_setup){.flags = app->flags,
                                                                   .assembly = &app->assembly,
                                                                   .in_force = app->in_force,
                                                                   .mainloop = app->mainloop,
-                                                                  .figures = &app->figures,
                                                                   .notify = app->notify});
     return app->reloader == NULL ? BFR_ENOMEM : BFR_OK;
 }
@@ -237,7 +236,6 @@ static uint32_t build(struct app *app, const char *config_path, const struct bfr
     app->metrics = bfr_metrics_new();
     if (app->metrics == NULL)
         return BFR_ENOMEM;
-    bfr_app_figures_init(&app->figures, app->metrics);
     app->env = (struct bfr_stage_env){.clock = &bfr_clock_system,
                                       .metrics = app->metrics,
                                       .post = bfr_mainloop_post,

@@ -148,7 +148,6 @@ static uint64_t generation_of(const struct bfr_reloader *reloader)
 static void report_success(struct bfr_reloader *reloader, const char *keys)
 {
     uint64_t generation = generation_of(reloader);
-    bfr_app_figures_reloaded(reloader->set.figures, generation);
     if (keys[0] != '\0')
         bfr_say(BFR_LOG_WARN, "main", "changed keys that need a restart; the daemon goes on with what it has", "keys",
                 keys, NULL);
@@ -171,7 +170,6 @@ static void report_failure(struct bfr_reloader *reloader, struct attempt *attemp
     bfr_say(BFR_LOG_ERROR, "main", "reload failed, going on as before; mend what is named and reload again", "errors",
             bfr_num((int64_t)attempt->errors.count).text, "generation", bfr_num((int64_t)generation_of(reloader)).text,
             NULL);
-    bfr_app_figures_reload_failed(reloader->set.figures);
     bfr_in_force_keep(reloader->set.in_force, bfr_clock_wall(&bfr_clock_system), &attempt->errors);
 }
 

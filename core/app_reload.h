@@ -5,7 +5,6 @@
 #define BFR_CORE_APP_RELOAD_H
 
 #include "app_assembly.h"
-#include "app_figures.h"
 #include "app_mainloop.h"
 #include "app_notify.h"
 #include "config_in_force.h"
@@ -20,7 +19,6 @@ struct bfr_reloader_setup {
     const struct bfr_assembly *assembly;
     struct bfr_in_force *in_force;
     struct bfr_mainloop *mainloop;
-    struct bfr_app_figures *figures;
     struct bfr_notify *notify;
 };
 

@@ -15,7 +15,7 @@ struct bfr_in_force {
     _Atomic uint64_t payload_bytes;
 };
 
-struct bfr_in_force *bfr_in_force_new(struct bfr_config *config)
+struct bfr_in_force *bfr_in_force_new(struct bfr_config *config, int64_t at_ns)
 {
     struct bfr_in_force *in_force = calloc(1, sizeof *in_force);
     if (in_force == NULL)
@@ -23,6 +23,7 @@ struct bfr_in_force *bfr_in_force_new(struct bfr_config *config)
     pthread_rwlock_init(&in_force->lock, NULL);
     in_force->config = config;
     in_force->report.generation = 1;
+    in_force->report.since_ns = at_ns;
     in_force->report.ok = true;
     return in_force;
 }
@@ -84,6 +85,7 @@ void bfr_in_force_replace(struct bfr_in_force *in_force, struct bfr_config *fres
     bfr_config_take_over(fresh, former);
     in_force->config = fresh;
     in_force->report.generation++;
+    in_force->report.since_ns = at_ns;
     note(&in_force->report, true, at_ns, needs_restart);
     pthread_rwlock_unlock(&in_force->lock);
     bfr_config_free(former);

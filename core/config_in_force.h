@@ -12,6 +12,7 @@ struct bfr_in_force;
 // What came of a reload.
 struct bfr_reload_report {
     uint64_t generation;            // in force: 1 from the start, one more for each reload that succeeded
+    int64_t since_ns;               // wall clock, when that one was loaded
     uint64_t reloads;               // attempts so far
     int64_t at_ns;                  // wall clock, of the last attempt; 0: none yet
     bool ok;                        // it succeeded, or none was made
@@ -19,8 +20,8 @@ struct bfr_reload_report {
     struct bfr_texts needs_restart; // keys that the file changes, and that only a restart can
 };
 
-// `config` is owned from now on. NULL when memory is short.
-struct bfr_in_force *bfr_in_force_new(struct bfr_config *config);
+// `config`, loaded at `at_ns`, is owned from now on. NULL when memory is short.
+struct bfr_in_force *bfr_in_force_new(struct bfr_config *config, int64_t at_ns);
 void bfr_in_force_free(struct bfr_in_force *in_force); // the configuration too; NULL is allowed
 
 // What is returned stays as it is until leave; short, because a reload waits for it. Not to be nested. [any]

@@ -113,7 +113,7 @@ static void test_texts_of_a_stage_stay_where_they_are_through_many_reloads(void 
     const char *place = option(bfr_config_change(bench.fresh, 0), "place");
     assert_string_equal(option(bfr_config_change(bench.fresh, 0), "token"), "t2");
     assert_string_equal(bench.keys, "");
-    struct bfr_in_force *in_force = bfr_in_force_new(bench.running);
+    struct bfr_in_force *in_force = bfr_in_force_new(bench.running, 1);
     bfr_in_force_replace(in_force, bench.fresh, 1, &bench.needs);
     for (int i = 3; i < 9; i++) {
         char text[200];
@@ -131,6 +131,7 @@ static void test_texts_of_a_stage_stay_where_they_are_through_many_reloads(void 
     }
     assert_string_equal(place, "here");
     assert_int_equal(bfr_in_force_report(in_force)->generation, 8);
+    assert_int_equal(bfr_in_force_report(in_force)->since_ns, 8);
     assert_string_equal(bfr_in_force_report(in_force)->needs_restart.list[0], "stage 'fake': api_key");
     bfr_in_force_free(in_force);
 }
@@ -139,7 +140,7 @@ static void test_a_reload_that_failed_leaves_its_errors_and_no_more(void **state
 {
     (void)state;
     struct bfr_texts errors = {0};
-    struct bfr_in_force *in_force = bfr_in_force_new(parse(PIPELINE));
+    struct bfr_in_force *in_force = bfr_in_force_new(parse(PIPELINE), 1);
     const struct bfr_config *before = bfr_in_force_enter(in_force);
     bfr_in_force_leave(in_force);
     bfr_texts_add(&errors, "c.yaml:%d:1: wrong", 3);
@@ -149,6 +150,7 @@ static void test_a_reload_that_failed_leaves_its_errors_and_no_more(void **state
     const struct bfr_reload_report *report = bfr_in_force_report(in_force);
     assert_false(report->ok);
     assert_int_equal(report->generation, 1);
+    assert_int_equal(report->since_ns, 1);
     assert_string_equal(report->errors.list[0], "c.yaml:3:1: wrong");
     bfr_in_force_leave(in_force);
     bfr_in_force_free(in_force);
