@@ -5,13 +5,13 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "pipe_wait.h"
+#include "thread.h"
 
 #define STATUS_NS (2 * BFR_NS_PER_S) // how late a status may be
 #define EXTEND_NS (10 * BFR_NS_PER_S)
@@ -118,18 +118,13 @@ uint32_t bfr_pulse_start(const struct bfr_pulse_setup *setup, struct bfr_pulse *
     pulse->interval_ns = half_ns > 0 && half_ns < STATUS_NS ? half_ns : STATUS_NS;
     pthread_mutex_init(&pulse->lock, NULL);
     bfr_cond_init(&pulse->changed);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the main thread's
-    int failed = pthread_create(&pulse->thread, NULL, run, pulse);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = bfr_thread_start(&pulse->thread, "pulse", run, pulse);
     if (failed != 0) {
         pthread_cond_destroy(&pulse->changed);
         pthread_mutex_destroy(&pulse->lock);
         free(pulse);
         return bfr_err_set(err, BFR_EFAIL, "cannot start a thread: %s", strerror(failed));
     }
-    pthread_setname_np(pulse->thread, "pulse");
     *out = pulse;
     return BFR_OK;
 }

@@ -4,7 +4,6 @@
 #include "http_admin.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,6 +24,7 @@
 #include "http_socket.h"
 #include "http_tls_context.h"
 #include "log.h"
+#include "thread.h"
 
 #define CONNECTIONS_MAX 256
 #define TIMEOUT_S       10 // of silence (evhttp's) and of a connection's life between two requests (ours)
@@ -246,15 +246,9 @@ uint32_t bfr_http_admin_start(struct bfr_http_admin *admin, struct bfr_err *err)
     uint32_t status = bfr_admin_work_start(admin->work, err);
     if (status != BFR_OK)
         return status;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all,
-                    &before); // signals are the main thread's; a write to a closed socket raises none
-    int error = pthread_create(&admin->thread, NULL, run, admin);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = bfr_thread_start(&admin->thread, "admin", run, admin);
     if (error != 0)
         return bfr_err_set(err, BFR_EFAIL, "API: cannot start a thread: %s", strerror(error));
-    (void)pthread_setname_np(admin->thread, "admin");
     admin->running = true;
     return BFR_OK;
 }

@@ -4,7 +4,6 @@
 #include "http_admin_work.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +13,7 @@
 
 #include "http_admin_conn.h"
 #include "http_admin_state.h"
+#include "thread.h"
 
 struct bfr_admin_work {
     struct bfr_http_admin *admin;
@@ -144,14 +144,9 @@ struct bfr_admin_work *bfr_admin_work_new(struct bfr_http_admin *admin)
 
 uint32_t bfr_admin_work_start(struct bfr_admin_work *work, struct bfr_err *err)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the main thread's
-    int error = pthread_create(&work->thread, NULL, do_jobs, work);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = bfr_thread_start(&work->thread, "admin-work", do_jobs, work);
     if (error != 0)
         return bfr_err_set(err, BFR_EFAIL, "API: cannot start a thread: %s", strerror(error));
-    (void)pthread_setname_np(work->thread, "admin-work");
     work->running = true;
     return BFR_OK;
 }

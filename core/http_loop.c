@@ -4,7 +4,6 @@
 #include "http_loop.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "http_exchange.h"
 #include "http_socket.h"
 #include "pipe_pump.h"
+#include "thread.h"
 
 // A listener that is paused, or never runs dry, must not hold up the stop.
 #define CLOSE_WAIT_NS BFR_NS_PER_S
@@ -338,15 +338,9 @@ uint32_t bfr_loop_start(struct bfr_http_loop *loop, unsigned index, struct bfr_e
 {
     char name[16];
     snprintf(name, sizeof name, "http-%u", index);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the main thread's
-    int failed = pthread_create(&loop->thread, NULL, run, loop);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = bfr_thread_start(&loop->thread, name, run, loop);
     if (failed)
         return bfr_err_set(err, BFR_EFAIL, "cannot start thread %s: %s", name, strerror(failed));
-    pthread_setname_np(loop->thread, name);
     loop->running = true;
     return BFR_OK;
 }

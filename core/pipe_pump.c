@@ -5,7 +5,6 @@
 #include "pipe_pump.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <bfr/text.h>
 
 #include "pipe_wait.h"
+#include "thread.h"
 
 #define HELD_MAX 16
 
@@ -72,7 +72,6 @@ static void *pump_run(void *arg)
 {
     struct bfr_pump *pump = arg;
     uint64_t due = UINT64_MAX;
-    pthread_setname_np(pthread_self(), pump->name);
     while (!atomic_load(&pump->stopping)) {
         if (atomic_load(&pump->state) != PUMP_WOKEN && bfr_clock_now(pump->clock) < due) {
             pump_sleep(pump, due);
@@ -87,12 +86,7 @@ static void *pump_run(void *arg)
 
 uint32_t bfr_pump_start(struct bfr_pump *pump, struct bfr_err *err)
 {
-    // Signals are the main thread's business.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int failed = pthread_create(&pump->thread, NULL, pump_run, pump);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = bfr_thread_start(&pump->thread, pump->name, pump_run, pump);
     if (failed != 0)
         return bfr_err_set(err, BFR_EFAIL, "cannot start the pump thread '%s': %s; raise the limit on processes",
                            pump->name, strerror(failed));
