@@ -54,7 +54,7 @@ struct bfr_admin_tails {
 
 static void free_tail(struct tail *tail)
 {
-    if (tail->chunk != NULL)
+    if (tail != NULL && tail->chunk != NULL)
         evbuffer_free(tail->chunk);
     free(tail);
 }
@@ -191,25 +191,26 @@ static void set_patience(struct tail *tail)
     (void)setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_SNDBUF, &kernel_bytes, sizeof kernel_bytes);
 }
 
-// NULL after a reply. A timer that finds nobody stops by itself.
-static struct tail *make_tail(struct bfr_admin_tails *tails, struct evhttp_request *request)
+// A timer that finds nobody stops by itself.
+static bool attend(struct bfr_admin_tails *tails)
 {
     static const struct timeval turn = {0, TURN_US};
+    return tails->first != NULL || (event_add(tails->turn, &turn) == 0 && bfr_tap_open(tails->admin->setup.tap));
+}
+
+// NULL after a reply.
+static struct tail *make_tail(struct bfr_admin_tails *tails, struct evhttp_request *request)
+{
+    struct bfr_admin_filter filter;
+    if (!bfr_admin_read_filter(request, &filter))
+        return NULL;
     struct tail *tail = calloc(1, sizeof *tail);
-    if (tail == NULL || (tail->chunk = evbuffer_new()) == NULL) {
-        free(tail);
-        bfr_admin_reply_error(request, 503, "out of memory; try again in a moment");
-        return NULL;
-    }
-    if (!bfr_admin_read_filter(request, &tail->filter)) {
-        free_tail(tail);
-        return NULL;
-    }
-    if (tails->first == NULL && (event_add(tails->turn, &turn) != 0 || !bfr_tap_open(tails->admin->setup.tap))) {
+    if (tail == NULL || (tail->chunk = evbuffer_new()) == NULL || !attend(tails)) {
         free_tail(tail);
         bfr_admin_reply_error(request, 503, "out of memory; try again in a moment");
         return NULL;
     }
+    tail->filter = filter;
     tail->request = request;
     return tail;
 }
@@ -255,8 +256,6 @@ static void on_last_byte(struct evhttp_request *request, void *arg)
 bool bfr_admin_tails_end(struct bfr_admin_tails *tails, void (*on_ended)(void *arg), void *arg)
 {
     tails->ending = true;
-    if (tails->first == NULL)
-        return false;
     forget_gone(tails);
     if (tails->first == NULL)
         return false;
@@ -296,8 +295,7 @@ void bfr_admin_tails_free(struct bfr_admin_tails *tails)
 {
     if (tails == NULL)
         return;
-    if (tails->first != NULL)
-        forget_gone(tails);
+    forget_gone(tails);
     while (tails->first != NULL) {
         struct tail *tail = tails->first;
         tails->first = tail->next;
