@@ -16,40 +16,37 @@
 
 // ---- text ----
 
-#define DIGITS_MAX 20
+// The body or the head of a reply; the room is enough for the longest.
+struct text {
+    char *at;
+    size_t size;
+    size_t room;
+};
 
-// Not printf: it would be the most expensive part of a small request.
-static const char *write_digits(uint64_t value, char room[DIGITS_MAX], size_t *out_size)
+static void add_bytes(struct text *to, const char *text, size_t size)
 {
-    size_t at = DIGITS_MAX;
-    do
-        room[--at] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    *out_size = DIGITS_MAX - at;
-    return room + at;
+    bfr_must(size <= to->room - to->size);
+    memcpy(to->at + to->size, text, size);
+    to->size += size;
 }
 
-static void add_bytes(struct bfr_reply *reply, const char *text, size_t size)
+static void add(struct text *to, const char *text)
 {
-    bfr_must(size <= sizeof reply->body - reply->size);
-    memcpy(reply->body + reply->size, text, size);
-    reply->size += size;
-}
-
-static void add(struct bfr_reply *reply, const char *text)
-{
-    add_bytes(reply, text, strlen(text));
+    add_bytes(to, text, strlen(text));
 }
 
 // Of a text that is known when this is compiled.
-#define ADD(reply, literal) add_bytes(reply, literal, sizeof(literal) - 1)
+#define ADD(to, literal) add_bytes(to, literal, sizeof(literal) - 1)
 
-static void add_decimal(struct bfr_reply *reply, uint64_t value)
+// Not printf: it would be the most expensive part of a small request.
+static void add_decimal(struct text *to, uint64_t value)
 {
-    char room[DIGITS_MAX];
-    size_t size;
-    const char *digits = write_digits(value, room, &size);
-    add_bytes(reply, digits, size);
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    add_bytes(to, digits + at, sizeof digits - at);
 }
 
 static const char *escape(char c)
@@ -58,25 +55,25 @@ static const char *escape(char c)
 }
 
 // A JSON string: quotes, backslashes and tabs escaped; the gate lets no other control pass, and the rest is UTF-8 already.
-static void add_string(struct bfr_reply *reply, const char *text)
+static void add_string(struct text *to, const char *text)
 {
     size_t size = strlen(text);
-    ADD(reply, "\"");
+    ADD(to, "\"");
     for (size_t plain; (plain = strcspn(text, "\"\\\t")) < size; size -= plain + 1) {
-        add_bytes(reply, text, plain);
-        add(reply, escape(text[plain]));
+        add_bytes(to, text, plain);
+        add(to, escape(text[plain]));
         text += plain + 1;
     }
-    add_bytes(reply, text, size);
-    ADD(reply, "\"");
+    add_bytes(to, text, size);
+    ADD(to, "\"");
 }
 
 // An id or a file name: what was accepted as one holds nothing that JSON escapes.
-static void add_plain(struct bfr_reply *reply, const char *text)
+static void add_plain(struct text *to, const char *text)
 {
-    ADD(reply, "\"");
-    add(reply, text);
-    ADD(reply, "\"");
+    ADD(to, "\"");
+    add(to, text);
+    ADD(to, "\"");
 }
 
 // ---- success ----
@@ -107,52 +104,52 @@ static const char *format_time(int64_t unix_ns)
     return text;
 }
 
-static void build_success(const struct bfr_http_request *request, struct bfr_reply *out)
+static void build_success(const struct bfr_http_request *request, struct bfr_reply *out, struct text *body)
 {
     const struct bfr_meta *meta = &request->meta;
     uint64_t now = bfr_shared_now(request->shared);
 
     out->content_type = "application/json";
-    ADD(out, "{\"status\":\"success\",\"tenant_id\":");
-    add_plain(out, request->target.tenant);
-    ADD(out, ",\"dataset_id\":");
-    add_plain(out, request->target.dataset);
-    ADD(out, ",\"bytes_received\":");
-    add_decimal(out, meta->original_bytes);
-    ADD(out, ",\"bytes_processed\":");
-    add_decimal(out, request->body.stored_bytes);
-    ADD(out, ",\"storage_mode\":\"queue\",\"queue_file\":");
-    add_string(out, request->filename);
-    ADD(out, ",\"file_id\":");
-    add_string(out, request->filename);
-    ADD(out, ",\"lines_original\":");
-    add_decimal(out, meta->line_count);
-    ADD(out, ",\"lines_processed\":");
-    add_decimal(out, meta->line_count);
-    ADD(out, ",\"processing_time_ms\":");
-    add_decimal(out, (now - request->begun_ns) / BFR_NS_PER_MS);
-    ADD(out, ",\"format_detected\":");
-    add_string(out, meta->data_hint);
-    ADD(out, ",\"content_type\":");
-    add_string(out, meta->content_type);
-    ADD(out, ",\"batch_id\":");
-    add_string(out, meta->batch_id);
-    ADD(out, ",\"created_at\":");
-    add_plain(out, format_time(meta->created_ns));
-    ADD(out, ",\"message\":");
-    add_plain(out, success_text(request->success));
-    ADD(out, ",\"filename_source\":");
-    add_plain(out, request->name_made ? "generated" : "proxy");
+    ADD(body, "{\"status\":\"success\",\"tenant_id\":");
+    add_plain(body, request->target.tenant);
+    ADD(body, ",\"dataset_id\":");
+    add_plain(body, request->target.dataset);
+    ADD(body, ",\"bytes_received\":");
+    add_decimal(body, meta->original_bytes);
+    ADD(body, ",\"bytes_processed\":");
+    add_decimal(body, request->body.stored_bytes);
+    ADD(body, ",\"storage_mode\":\"queue\",\"queue_file\":");
+    add_string(body, request->filename);
+    ADD(body, ",\"file_id\":");
+    add_string(body, request->filename);
+    ADD(body, ",\"lines_original\":");
+    add_decimal(body, meta->line_count);
+    ADD(body, ",\"lines_processed\":");
+    add_decimal(body, meta->line_count);
+    ADD(body, ",\"processing_time_ms\":");
+    add_decimal(body, (now - request->begun_ns) / BFR_NS_PER_MS);
+    ADD(body, ",\"format_detected\":");
+    add_string(body, meta->data_hint);
+    ADD(body, ",\"content_type\":");
+    add_string(body, meta->content_type);
+    ADD(body, ",\"batch_id\":");
+    add_string(body, meta->batch_id);
+    ADD(body, ",\"created_at\":");
+    add_plain(body, format_time(meta->created_ns));
+    ADD(body, ",\"message\":");
+    add_plain(body, success_text(request->success));
+    ADD(body, ",\"filename_source\":");
+    add_plain(body, request->name_made ? "generated" : "proxy");
     if (request->success == BFR_SUCCESS_DUPLICATE)
-        ADD(out, ",\"duplicate\":true");
+        ADD(body, ",\"duplicate\":true");
     if (request->success == BFR_SUCCESS_TEST)
-        ADD(out, ",\"test\":true");
-    ADD(out, "}\n");
+        ADD(body, ",\"test\":true");
+    ADD(body, "}\n");
 }
 
 // ---- refusal ----
 
-static void build_refusal(const struct bfr_http_request *request, struct bfr_reply *out)
+static void build_refusal(const struct bfr_http_request *request, struct bfr_reply *out, struct text *body)
 {
     const struct bfr_refusal_info *info = bfr_refusal_info(request->refusal);
     out->status = info->status;
@@ -165,73 +162,48 @@ static void build_refusal(const struct bfr_http_request *request, struct bfr_rep
         out->allow = bfr_route_allow(request->target.route);
     if (!request->json_only) {
         out->content_type = "text/plain; charset=utf-8";
-        add(out, info->text);
-        add(out, "\n");
+        add(body, info->text);
+        add(body, "\n");
         return;
     }
     out->content_type = "application/problem+json";
-    ADD(out, "{\"type\":\"about:blank\",\"title\":");
-    add_string(out, bfr_status_phrase(info->status));
-    ADD(out, ",\"status\":");
-    add_decimal(out, info->status);
-    ADD(out, ",\"detail\":");
-    add_string(out, info->text);
-    ADD(out, ",\"reason\":");
-    add_string(out, info->label);
-    ADD(out, "}\n");
+    ADD(body, "{\"type\":\"about:blank\",\"title\":");
+    add_string(body, bfr_status_phrase(info->status));
+    ADD(body, ",\"status\":");
+    add_decimal(body, info->status);
+    ADD(body, ",\"detail\":");
+    add_string(body, info->text);
+    ADD(body, ",\"reason\":");
+    add_string(body, info->label);
+    ADD(body, "}\n");
 }
 
 void bfr_reply_build(const struct bfr_http_request *request, struct bfr_reply *out)
 {
+    struct text body = {out->body, 0, sizeof out->body};
     memset(out, 0, offsetof(struct bfr_reply, body));
     out->status = 200;
     out->bodiless = request->gate.method == BFR_METHOD_HEAD;
     if (request->refusal != BFR_REFUSE_NONE) {
-        build_refusal(request, out);
+        build_refusal(request, out, &body);
     } else if (request->success == BFR_SUCCESS_HEALTH) {
         out->content_type = "application/json";
-        add(out, "{\"status\":\"ok\",\"service\":\"webhook\"}\n");
+        add(&body, "{\"status\":\"ok\",\"service\":\"webhook\"}\n");
     } else {
-        build_success(request, out);
+        build_success(request, out, &body);
     }
+    out->size = body.size;
 }
 
 // ---- bytes ----
 
 #define HEAD_MAX 512 // the fields below with their longest values take about 300
 
-struct head {
-    size_t size;
-    char text[HEAD_MAX];
-};
-
-static void put(struct head *head, const char *text, size_t size)
-{
-    bfr_must(size <= sizeof head->text - head->size);
-    memcpy(head->text + head->size, text, size);
-    head->size += size;
-}
-
-#define PUT(head, literal) put(head, literal, sizeof(literal) - 1)
-
-static void put_text(struct head *head, const char *text)
-{
-    put(head, text, strlen(text));
-}
-
-static void put_number(struct head *head, uint64_t value)
-{
-    char room[DIGITS_MAX];
-    size_t size;
-    const char *digits = write_digits(value, room, &size);
-    put(head, digits, size);
-}
-
 // Behind the line before it.
-static void put_field(struct head *head, const char *name, const char *value)
+static void add_field(struct text *head, const char *name, const char *value)
 {
-    put_text(head, name);
-    put_text(head, value);
+    add(head, name);
+    add(head, value);
 }
 
 // Formatting the date takes longer than all the rest of a head: once a second is enough. Each loop has its own.
@@ -247,41 +219,41 @@ static const char *date_now(void)
     return text;
 }
 
-static void put_head(struct head *head, const struct bfr_reply *reply, bool close)
+static void add_head(struct text *head, const struct bfr_reply *reply, bool close)
 {
-    PUT(head, "HTTP/1.1 ");
-    put_number(head, reply->status);
-    PUT(head, " ");
-    put_text(head, bfr_status_phrase(reply->status));
-    put_field(head, "\r\nContent-Type: ", reply->content_type);
-    PUT(head, "\r\nContent-Length: ");
-    put_number(head, reply->size);
+    ADD(head, "HTTP/1.1 ");
+    add_decimal(head, reply->status);
+    ADD(head, " ");
+    add(head, bfr_status_phrase(reply->status));
+    add_field(head, "\r\nContent-Type: ", reply->content_type);
+    ADD(head, "\r\nContent-Length: ");
+    add_decimal(head, reply->size);
     if (reply->nosniff)
-        PUT(head, "\r\nX-Content-Type-Options: nosniff");
+        ADD(head, "\r\nX-Content-Type-Options: nosniff");
     if (reply->retry_after_s > 0) {
-        PUT(head, "\r\nRetry-After: ");
-        put_number(head, reply->retry_after_s);
+        ADD(head, "\r\nRetry-After: ");
+        add_decimal(head, reply->retry_after_s);
     }
     if (reply->challenge)
-        PUT(head, "\r\nWWW-Authenticate: Bearer");
+        ADD(head, "\r\nWWW-Authenticate: Bearer");
     if (reply->allow != NULL)
-        put_field(head, "\r\nAllow: ", reply->allow);
-    put_field(head, "\r\nDate: ", date_now());
+        add_field(head, "\r\nAllow: ", reply->allow);
+    add_field(head, "\r\nDate: ", date_now());
     if (close)
-        PUT(head, "\r\nConnection: close");
-    PUT(head, "\r\n\r\n");
+        ADD(head, "\r\nConnection: close");
+    ADD(head, "\r\n\r\n");
 }
 
 bool bfr_reply_write(const struct bfr_reply *reply, struct evbuffer *out, bool close)
 {
-    struct head head;
-    head.size = 0;
-    put_head(&head, reply, close);
+    char room_of_head[HEAD_MAX];
+    struct text head = {room_of_head, 0, sizeof room_of_head};
+    add_head(&head, reply, close);
     size_t content = reply->bodiless ? 0 : reply->size;
     struct evbuffer_iovec room; // one piece: one segment of memory, and one record with TLS
     if (evbuffer_reserve_space(out, (ev_ssize_t)(head.size + content), &room, 1) != 1)
         return false;
-    memcpy(room.iov_base, head.text, head.size);
+    memcpy(room.iov_base, head.at, head.size);
     memcpy((char *)room.iov_base + head.size, reply->body, content);
     room.iov_len = head.size + content;
     return evbuffer_commit_space(out, &room, 1) == 0;
