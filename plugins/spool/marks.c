@@ -3,36 +3,33 @@
 // losing one means that a sink is offered a batch again, never that a batch is lost.
 #include "marks.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "little_endian.h"
+
 static uint32_t mark_crc(const uint8_t *in, uint64_t nonce)
 {
-    nonce = htole64(nonce);
-    return bfr_crc32c(bfr_crc32c(0, &nonce, sizeof nonce), in, MARK_BYTES - 4);
+    uint8_t bytes[8];
+    put64(bytes, nonce);
+    return bfr_crc32c(bfr_crc32c(0, bytes, sizeof bytes), in, MARK_BYTES - 4);
 }
 
 void bfr_mark_encode(const struct mark *mark, uint64_t nonce, uint8_t out[MARK_BYTES])
 {
-    const uint64_t sequence = htole64(mark->sequence);
-    const uint32_t rest[3] = {htole32(mark->consumer), htole32(mark->state), htole32(mark->burial)};
-    memcpy(out, &sequence, sizeof sequence);
-    memcpy(out + 8, rest, sizeof rest);
-    const uint32_t crc = htole32(mark_crc(out, nonce));
-    memcpy(out + MARK_BYTES - 4, &crc, sizeof crc);
+    put64(out, mark->sequence);
+    put32(out + 8, mark->consumer);
+    put32(out + 12, mark->state);
+    put32(out + 16, mark->burial);
+    put32(out + MARK_BYTES - 4, mark_crc(out, nonce));
 }
 
 bool bfr_mark_decode(const uint8_t in[MARK_BYTES], uint64_t nonce, struct mark *out)
 {
-    uint64_t sequence;
-    uint32_t rest[4];
-    memcpy(&sequence, in, sizeof sequence);
-    memcpy(rest, in + 8, sizeof rest);
-    if (le32toh(rest[3]) != mark_crc(in, nonce))
+    if (get32(in + MARK_BYTES - 4) != mark_crc(in, nonce))
         return false;
-    *out = (struct mark){le64toh(sequence), le32toh(rest[0]), le32toh(rest[1]), le32toh(rest[2])};
+    *out = (struct mark){get64(in), get32(in + 8), get32(in + 12), get32(in + 16)};
     return out->state >= MARK_CONFIRMED && out->state <= MARK_WANTED;
 }
 

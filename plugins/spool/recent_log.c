@@ -3,7 +3,6 @@
 // the sink finds it to be there already.
 #include "recent_log.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "disk_dir.h"
+#include "little_endian.h"
 #include "record.h"
 
 #define NAMES_MAX      (RECENT_ENTRY_MAX - RECENT_HEAD_BYTES - 4)
@@ -22,32 +22,6 @@
 #define RECENT_TMP_NAME "recent.tmp"
 
 static const uint8_t magic[4] = {'B', 'F', 'R', 'K'};
-
-static void put64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return le64toh(value);
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return le32toh(value);
-}
 
 size_t bfr_recent_encode(const struct bfr_batch *batch, uint64_t sequence, uint8_t *out)
 {

@@ -7,6 +7,8 @@
 #include <isa-l/crc.h>
 #include <string.h>
 
+#include "little_endian.h"
+
 #define FORMAT_VERSION 1u
 
 static const uint8_t segment_magic[4] = {'B', 'F', 'R', 'S'};
@@ -29,32 +31,6 @@ enum envelope_tag {
     TAG_CONSUMERS = 14,
     TAG_LETTER = 15
 };
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return le32toh(value);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return le64toh(value);
-}
 
 uint32_t bfr_crc32c(uint32_t crc, const void *data, size_t size)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index of a sealed segment: what was unsettled when it was written, so that the segment need not be read to be
 // counted or to be fair. Written to a temporary name and renamed, checked by a CRC over everything; a wrong one is ignored.
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "file_read.h"
+#include "little_endian.h"
 #include "segment_load.h"
 
 #define INDEX_HEADER_BYTES 64u
@@ -18,34 +18,6 @@
 #define INDEX_BYTES_MAX    ((size_t)1 << 30)
 
 static const uint8_t index_magic[8] = {'B', 'F', 'R', 'I', 1, 0, 0, 0};
-
-static uint8_t *put64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof value);
-    return at + sizeof value;
-}
-
-static uint8_t *put32(uint8_t *at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(at, &value, sizeof value);
-    return at + sizeof value;
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return le64toh(value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return le32toh(value);
-}
 
 static uint8_t *put_text(uint8_t *at, const char *text)
 {
