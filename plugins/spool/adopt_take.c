@@ -249,9 +249,7 @@ static void give_up(struct disk_queue *queue, struct disk_entry *entry)
 {
     struct disk_entry *chain = NULL;
     pthread_mutex_lock(&queue->mutex);
-    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-    bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
-    bfr_disk_entry_end(queue, entry, &chain);
+    bfr_disk_entry_purge(queue, entry, &chain);
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_entries_free(queue, chain);
 }

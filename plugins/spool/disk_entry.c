@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk_room.h"
+
 struct disk_entry *bfr_disk_entry_new(const struct disk_queue *queue)
 {
     struct disk_entry *entry = calloc(1, sizeof *entry + queue->consumer_count * sizeof entry->claims[0]);
@@ -153,6 +155,7 @@ static void take_out(struct disk_queue *queue, struct disk_entry *entry, struct 
 void bfr_disk_entry_end(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain)
 {
     struct disk_segment *segment = entry->segment;
+    bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
     if (!list_empty(&entry->unfiled)) {
         queue->buried_batches--;
         queue->buried_bytes -= entry->body_bytes;
@@ -164,6 +167,12 @@ void bfr_disk_entry_end(struct disk_queue *queue, struct disk_entry *entry, stru
     segment->settled_bytes += bfr_disk_entry_record_bytes(entry);
     if (segment->sealed && (segment->live == 0 || segment->settled_bytes >= segment->file.file_bytes / 8))
         bfr_disk_poke_keeper(queue);
+}
+
+void bfr_disk_entry_purge(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain)
+{
+    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
+    bfr_disk_entry_end(queue, entry, chain);
 }
 
 void bfr_disk_entry_unload(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain)

@@ -30,8 +30,10 @@ void bfr_disk_entry_withdraw(struct disk_queue *queue, struct disk_entry *entry)
 void bfr_disk_entry_place(struct disk_queue *queue, struct disk_entry *entry, struct disk_segment *segment, bool anew);
 // Held becomes buried: it waits for its file.
 void bfr_disk_entry_bury(struct disk_queue *queue, struct disk_entry *entry);
-// Done with: out of every list and count, onto *chain, to be freed once the mutex is. Its marks are the caller's.
+// Done with: out of every list, count and share, onto *chain, to be freed once the mutex is. Its marks are the caller's.
 void bfr_disk_entry_end(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain);
+// The same for a record that nobody is to get any more, with its mark.
+void bfr_disk_entry_purge(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain);
 // Taken out of RAM while it stays on the disk: as end, but the segment still has it, and so have the figures.
 void bfr_disk_entry_unload(struct disk_queue *queue, struct disk_entry *entry, struct disk_entry **chain);
 // The end of looking at a pinned one.

@@ -247,9 +247,7 @@ static void leave_segment(struct disk_queue *queue, struct disk_entry *entry, ui
     struct disk_entry *chain = NULL;
     uint64_t body_bytes = entry->body_bytes, fixed_bytes = bfr_disk_dir_bytes(&queue->dir);
     pthread_mutex_lock(&queue->mutex);
-    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-    bfr_disk_share_remove(queue, entry->tenant, body_bytes);
-    bfr_disk_entry_end(queue, entry, &chain);
+    bfr_disk_entry_purge(queue, entry, &chain);
     queue->buried_batches++; // still one
     queue->buried_bytes += body_bytes;
     queue->letters_bytes += bytes;

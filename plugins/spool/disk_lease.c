@@ -12,7 +12,6 @@
 
 #include "disk_entry.h"
 #include "disk_read.h"
-#include "disk_room.h"
 
 #define READ_AGAIN_NS   (10 * DISK_NS_PER_S)
 #define MEMORY_AGAIN_NS (100 * DISK_NS_PER_MS)
@@ -127,9 +126,7 @@ static bool purge_hole(struct disk_queue *queue, struct disk_entry *entry, struc
 {
     if (entry->settle.leased > 0)
         return false; // another consumer has a copy; it will come here again
-    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-    bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
-    bfr_disk_entry_end(queue, entry, chain);
+    bfr_disk_entry_purge(queue, entry, chain);
     return true;
 }
 

@@ -12,7 +12,6 @@
 #include "disk_keeper.h"
 #include "disk_letter_walk.h"
 #include "disk_recent.h"
-#include "disk_room.h"
 #include "filter.h"
 
 #define PAGE_LETTERS  256 // a look at all there are costs the same for one as for many
@@ -195,9 +194,7 @@ static bool purge_entry(struct disk_queue *queue, struct disk_entry *entry)
 {
     struct disk_entry *chain = NULL; // stays empty: the entry is pinned
     pthread_mutex_lock(&queue->mutex);
-    bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-    bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
-    bfr_disk_entry_end(queue, entry, &chain);
+    bfr_disk_entry_purge(queue, entry, &chain);
     pthread_mutex_unlock(&queue->mutex);
     return true;
 }

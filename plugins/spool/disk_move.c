@@ -261,9 +261,7 @@ static void leave_segment(struct moves *moves)
     for (size_t i = 0; i < moves->count; i++) {
         struct disk_entry *old = moves->list[i].old;
         if (moves->list[i].anew != NULL) {
-            bfr_disk_mark(queue, old, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-            bfr_disk_share_remove(queue, old->tenant, old->body_bytes);
-            bfr_disk_entry_end(queue, old, &chain);
+            bfr_disk_entry_purge(queue, old, &chain);
             count_new(queue, moves->list[i].anew);
         } else {
             offer_again(queue, old);

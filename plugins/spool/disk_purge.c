@@ -66,11 +66,8 @@ static bool end_pinned(struct purge *purge, struct disk_entry *entry, bool hit)
     struct disk_entry *chain = NULL;
     pthread_mutex_lock(&queue->mutex);
     hit = hit && !entry->gone && is_free(entry);
-    if (hit && !purge->dry_run) {
-        bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-        bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
-        bfr_disk_entry_end(queue, entry, &chain);
-    }
+    if (hit && !purge->dry_run)
+        bfr_disk_entry_purge(queue, entry, &chain);
     bfr_disk_entry_unpin(entry, &chain);
     pthread_mutex_unlock(&queue->mutex);
     bfr_disk_entries_free(queue, chain);

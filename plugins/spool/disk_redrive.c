@@ -182,9 +182,7 @@ static void settle_one(struct disk_queue *queue, struct moving *moving, struct d
     if (moving->swapped) {
         bfr_disk_entry_offer(queue, entry);
     } else if (entry != NULL) {
-        bfr_disk_mark(queue, entry, MARK_EVERY_CONSUMER, MARK_PURGED, 0);
-        bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
-        bfr_disk_entry_end(queue, entry, chain);
+        bfr_disk_entry_purge(queue, entry, chain);
     }
 }
 

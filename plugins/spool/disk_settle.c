@@ -39,7 +39,6 @@ static uint32_t settle(struct disk_queue *queue, struct disk_entry *entry, struc
 {
     uint32_t result = bfr_settle_result(&entry->settle);
     if (result == BFR_SETTLED_STORED) {
-        bfr_disk_share_remove(queue, entry->tenant, entry->body_bytes);
         bfr_disk_entry_end(queue, entry, chain);
     } else if (result == BFR_SETTLED_BURIED) {
         bfr_disk_entry_bury(queue, entry);
