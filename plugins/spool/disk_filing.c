@@ -78,14 +78,16 @@ bool bfr_disk_letter_drop(struct disk_queue *queue, const struct letter_note *no
 
 // --- filing
 
-struct disk_entry *bfr_disk_letter_pin(struct disk_queue *queue, uint64_t after)
+struct disk_entry *bfr_disk_letter_pin(struct disk_queue *queue, uint64_t after, uint64_t last)
 {
     struct disk_entry *found = NULL;
     pthread_mutex_lock(&queue->mutex);
     for (struct list *node = queue->unfiled.next; node != &queue->unfiled; node = node->next) {
         struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, unfiled);
-        if (entry->sequence > after && (found == NULL || entry->sequence < found->sequence))
+        if (entry->sequence > after && entry->sequence <= last) {
             found = entry;
+            last = entry->sequence;
+        }
     }
     if (found != NULL) {
         found->pinned = true;
@@ -261,7 +263,7 @@ bool bfr_disk_letters_file_one(struct disk_queue *queue)
     uint64_t now_ns = queue->host->monotonic_ns(queue->host), bytes = 0;
     if (now_ns < queue->letters_retry_ns)
         return false;
-    struct disk_entry *entry = bfr_disk_letter_pin(queue, 0);
+    struct disk_entry *entry = bfr_disk_letter_pin(queue, 0, UINT64_MAX);
     if (entry == NULL) {
         set_waiting(queue, false);
         return false;

@@ -19,16 +19,18 @@ struct letter_walk {
     uint64_t *files;
     size_t file_count;
     size_t next;
-    uint64_t after;
+    uint64_t after, last;
 };
 
-// From the first letter with a sequence above `after`.
-void bfr_letter_walk_begin(struct letter_walk *walk, struct disk_queue *queue, uint64_t after);
+// From the first letter with a sequence above `after` to the one with `last`.
+void bfr_letter_walk_begin(struct letter_walk *walk, struct disk_queue *queue, uint64_t after, uint64_t last);
 // The next one; give it back with bfr_letter_put_back. False: that was all.
 bool bfr_letter_walk_next(struct letter_walk *walk, struct letter_in_hand *out);
 void bfr_letter_walk_end(struct letter_walk *walk);
 void bfr_letter_put_back(struct disk_queue *queue, struct letter_in_hand *hand);
 // The highest sequence there is: what comes later is not of a walk that began before.
 uint64_t bfr_letter_walk_last(struct disk_queue *queue);
+// Is the letter, by all that is asked of it, one of those?
+bool bfr_letter_matches(const struct bfr_filter *filter, const struct letter_note *note);
 
 #endif

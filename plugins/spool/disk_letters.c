@@ -17,12 +17,6 @@
 #define PAGE_LETTERS  256 // a look at all there are costs the same for one as for many
 #define PURGE_AT_ONCE 1024
 
-static bool matches(const struct bfr_filter *filter, const struct letter_note *note)
-{
-    return bfr_filter_matches(filter, &note->batch, note->id) &&
-           bfr_filter_matches_letter(filter, &note->letter, note->consumers, note->consumer_count);
-}
-
 // --- listing
 
 // A letter that outlives the locks.
@@ -70,9 +64,9 @@ static uint32_t copy_page(struct disk_queue *queue, const struct bfr_filter *fil
     uint32_t count = 0;
 
     pthread_mutex_lock(&queue->work);
-    bfr_letter_walk_begin(&walk, queue, *after);
+    bfr_letter_walk_begin(&walk, queue, *after, UINT64_MAX);
     while (count < limit && bfr_letter_walk_next(&walk, &hand)) {
-        if (matches(filter, &hand.note))
+        if (bfr_letter_matches(filter, &hand.note))
             copy_letter(&hand.note, &out[count++]);
         bfr_letter_put_back(queue, &hand);
     }
@@ -134,7 +128,7 @@ static bool copy_failed(struct disk_queue *queue, const struct bfr_filter *filte
     pthread_mutex_lock(&queue->mutex);
     bfr_disk_letter_note(entry, batch, &note);
     note.letter.reason = 0; // one sink may have buried it already
-    bool hit = !entry->gone && has_failed(entry) && matches(filter, &note);
+    bool hit = !entry->gone && has_failed(entry) && bfr_letter_matches(filter, &note);
     if (hit)
         copy_letter(&note, out);
     pthread_mutex_unlock(&queue->mutex);
@@ -223,14 +217,14 @@ static bool purge_some(struct disk_queue *queue, const struct bfr_filter *filter
     // The record that a letter was made from must not come back when the letter is gone.
     if (!dry_run)
         (void)bfr_disk_marks_flush(queue);
-    bfr_letter_walk_begin(&walk, queue, *after);
-    while (looked < PURGE_AT_ONCE && *after < last && bfr_letter_walk_next(&walk, &hand)) {
+    bfr_letter_walk_begin(&walk, queue, *after, last);
+    while (looked < PURGE_AT_ONCE && bfr_letter_walk_next(&walk, &hand)) {
         looked++;
-        if (walk.after <= last && matches(filter, &hand.note) && (dry_run || purge_letter(queue, &hand, told)))
+        if (bfr_letter_matches(filter, &hand.note) && (dry_run || purge_letter(queue, &hand, told)))
             *count += 1;
         bfr_letter_put_back(queue, &hand);
-        *after = walk.after;
     }
+    *after = walk.after;
     bfr_letter_walk_end(&walk);
     if (!dry_run) {
         (void)fsync(queue->dir.letters);

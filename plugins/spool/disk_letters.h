@@ -36,8 +36,8 @@ bool bfr_disk_letter_drop(struct disk_queue *queue, const struct letter_note *no
 void bfr_disk_letter_note(const struct disk_entry *entry, const struct bfr_batch *batch, struct letter_note *out);
 // The envelope of a pinned entry: one reference, or NULL. *out_result says why not.
 const struct bfr_batch *bfr_disk_entry_envelope(struct disk_queue *queue, const struct disk_entry *entry);
-// Pin the first unfiled letter with a sequence above `after`, and its segment; NULL: there is none.
-struct disk_entry *bfr_disk_letter_pin(struct disk_queue *queue, uint64_t after);
+// Pin the first unfiled letter with a sequence above `after`, up to `last`, and its segment; NULL: there is none.
+struct disk_entry *bfr_disk_letter_pin(struct disk_queue *queue, uint64_t after, uint64_t last);
 void bfr_disk_letter_unpin(struct disk_queue *queue, struct disk_entry *entry);
 // Held batches that match, and are not leased; takes `work` itself. Returns how many.
 uint64_t bfr_disk_purge_held(struct disk_queue *queue, const struct bfr_filter *filter, bool dry_run,

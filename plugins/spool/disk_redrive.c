@@ -242,14 +242,9 @@ static bool redrive_some(struct redrive *redrive, const struct bfr_filter *filte
 
     pthread_mutex_lock(&queue->work);
     redrive->marks_flushed = false; // the keeper may have made letters of others since
-    bfr_letter_walk_begin(&walk, queue, *after);
+    bfr_letter_walk_begin(&walk, queue, *after, last);
     while (!full && !spent && bfr_letter_walk_next(&walk, &hand)) {
-        if (walk.after > last) {
-            bfr_letter_put_back(queue, &hand);
-            break;
-        }
-        bool hit = bfr_filter_matches(filter, &hand.note.batch, hand.note.id) &&
-                   bfr_filter_matches_letter(filter, &hand.note.letter, hand.note.consumers, hand.note.consumer_count);
+        bool hit = bfr_letter_matches(filter, &hand.note);
         bool taken = false;
         *matched += hit ? 1 : 0;
         if (hit && !dry_run && hand.entry != NULL)
