@@ -13,6 +13,7 @@
 #include "disk_letter_walk.h"
 #include "disk_recent.h"
 #include "filter.h"
+#include "lowest.h"
 
 #define PAGE_LETTERS  256 // a look at all there are costs the same for one as for many
 #define PURGE_AT_ONCE 1024
@@ -83,21 +84,9 @@ static bool has_failed(const struct disk_entry *entry)
     return entry->offered && entry->trouble.first_ns != 0 && !bfr_disk_entry_is_letter(entry);
 }
 
-// Into its place among the first `limit` by sequence: segments need not be in that order, as records are moved.
-static uint32_t keep_lowest(struct disk_entry *entry, uint32_t limit, uint32_t count, struct disk_entry **lowest)
-{
-    uint32_t at = count < limit ? count : limit - 1;
-    if (count == limit && entry->sequence > lowest[at]->sequence)
-        return count;
-    for (; at > 0 && lowest[at - 1]->sequence > entry->sequence; at--)
-        lowest[at] = lowest[at - 1];
-    lowest[at] = entry;
-    return count < limit ? count + 1 : count;
-}
-
-// The first `limit` behind `after`, with their segments pinned.
+// The first `limit` behind `after`, with their segments pinned: segments need not be in that order, as records are moved.
 static uint32_t pin_failed(struct disk_queue *queue, const struct bfr_filter *filter, uint64_t after, uint32_t limit,
-                           struct disk_entry **out)
+                           struct lowest *out)
 {
     uint32_t count = 0;
     pthread_mutex_lock(&queue->mutex);
@@ -106,12 +95,13 @@ static uint32_t pin_failed(struct disk_queue *queue, const struct bfr_filter *fi
         for (struct list *node = segment->entries.next; node != &segment->entries; node = node->next) {
             struct disk_entry *entry = LIST_OWNER(node, struct disk_entry, link);
             if (entry->sequence > after && has_failed(entry) && bfr_filter_may_match(filter, entry->tenant->name))
-                count = keep_lowest(entry, limit, count, out);
+                count = lowest_keep(out, count, limit, entry->sequence, entry);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        out[i]->pinned = true;
-        out[i]->segment->pins++;
+        struct disk_entry *entry = out[i].thing;
+        entry->pinned = true;
+        entry->segment->pins++;
     }
     pthread_mutex_unlock(&queue->mutex);
     return count;
@@ -140,7 +130,7 @@ static bool copy_failed(struct disk_queue *queue, const struct bfr_filter *filte
 static uint32_t copy_failed_page(struct disk_queue *queue, const struct bfr_filter *filter, uint64_t *after,
                                  uint32_t limit, struct letter_copy *out)
 {
-    struct disk_entry *pinned[PAGE_LETTERS];
+    struct lowest pinned[PAGE_LETTERS];
     uint32_t count = 0, found;
     if (bfr_filter_of_letters(filter))
         return 0;
@@ -148,9 +138,9 @@ static uint32_t copy_failed_page(struct disk_queue *queue, const struct bfr_filt
         pthread_mutex_lock(&queue->work);
         found = pin_failed(queue, filter, *after, limit - count, pinned);
         for (uint32_t i = 0; i < found; i++) {
-            *after = pinned[i]->sequence;
-            count += copy_failed(queue, filter, pinned[i], &out[count]) ? 1 : 0;
-            bfr_disk_letter_unpin(queue, pinned[i]);
+            *after = pinned[i].sequence;
+            count += copy_failed(queue, filter, pinned[i].thing, &out[count]) ? 1 : 0;
+            bfr_disk_letter_unpin(queue, pinned[i].thing);
         }
         pthread_mutex_unlock(&queue->work);
     } while (found > 0 && count < limit);

@@ -12,6 +12,7 @@
 
 #include "filter.h"
 #include "letter.h"
+#include "lowest.h"
 
 #define PAGE_LETTERS 32
 
@@ -98,40 +99,29 @@ static bool is_wanted(const struct memory_queue *queue, const struct bfr_filter 
     return matches(queue, filter, held);
 }
 
-// Into its place among the first `limit` by sequence: held batches do not stand in that order after a redrive.
-static uint32_t keep_lowest(const struct held *held, uint32_t limit, uint32_t count, const struct held **lowest)
-{
-    uint32_t at = count < limit ? count : limit - 1;
-    if (count == limit && held->sequence > lowest[at]->sequence)
-        return count;
-    for (; at > 0 && lowest[at - 1]->sequence > held->sequence; at--)
-        lowest[at] = lowest[at - 1];
-    lowest[at] = held;
-    return count < limit ? count + 1 : count;
-}
-
-// Up to `limit`, at least 1, matching letters, or held batches, after `after`, which moves on to the last of them.
+// Up to `limit`, at least 1, matching letters, or held batches, after `after`, which moves on to the last of them. Held
+// batches do not stand in order after a redrive.
 static uint32_t copy_page(struct memory_queue *queue, const struct bfr_filter *filter, uint64_t *after, uint32_t limit,
                           struct letter_copy *out)
 {
     bool retry = (filter->flags & BFR_FILTER_RETRY) != 0;
     const struct list *list = retry ? &queue->held : &queue->letters;
-    const struct held *lowest[PAGE_LETTERS];
+    struct lowest lowest[PAGE_LETTERS];
     uint32_t count = 0;
 
     pthread_mutex_lock(&queue->mutex);
     for (struct list *node = list->next; node != list; node = node->next) {
-        const struct held *held = LIST_OWNER(node, struct held, link);
+        struct held *held = LIST_OWNER(node, struct held, link);
         if (held->sequence > *after && is_wanted(queue, filter, held))
-            count = keep_lowest(held, limit, count, lowest);
+            count = lowest_keep(lowest, count, limit, held->sequence, held);
         if (!retry && count == limit) // letters stand in order
             break;
     }
     for (uint32_t i = 0; i < count; i++) {
-        copy_letter(lowest[i], &out[i]);
+        copy_letter(lowest[i].thing, &out[i]);
         if (retry) // one sink may have buried it already
             out[i].letter.reason = 0;
-        *after = lowest[i]->sequence;
+        *after = lowest[i].sequence;
     }
     pthread_mutex_unlock(&queue->mutex);
     return count;
