@@ -18,8 +18,7 @@
 #include "letter.h"
 #include "letter_file.h"
 
-#define NOTE_BYTES  UINT64_C(8192) // two files' blocks, beside the body
-#define ASIDE_SHARE 16             // at most this part of the spool
+#define ASIDE_SHARE 16 // at most this part of the spool
 
 // --- dead letters
 
@@ -44,10 +43,9 @@ static void fill_note(struct adopt *adopt, const struct adopt_file *file, const 
 
 static bool has_room(struct disk_queue *queue, uint64_t bytes)
 {
-    uint64_t share = (uint64_t)(queue->options.dlq_max_share * (double)queue->options.max_size_bytes);
+    uint64_t files = bfr_disk_letter_blocks(bytes);
     pthread_mutex_lock(&queue->mutex);
-    uint64_t files = bfr_disk_blocks(bytes) + NOTE_BYTES;
-    bool fits = queue->letters_bytes + files <= share && files <= bfr_disk_outside(queue) &&
+    bool fits = bfr_disk_letters_fit(queue, files) && files <= bfr_disk_outside(queue) &&
                 queue->free_bytes >= queue->options.min_free_bytes + files;
     pthread_mutex_unlock(&queue->mutex);
     return fits;

@@ -56,22 +56,17 @@ void bfr_disk_figures_commit(struct disk_queue *queue, size_t batches)
         queue->host->metric_observe(queue->host, figures->commit_batches, NULL, (double)batches);
 }
 
-// Bytes that dead letters may take.
-static double letters_share(const struct disk_queue *queue)
-{
-    return queue->options.dlq_max_share * (double)queue->options.max_size_bytes;
-}
-
 // So much that a person should act, while further letters still get files of their own.
 static bool letters_crowd(const struct disk_queue *queue, uint64_t letters_bytes)
 {
-    return (double)letters_bytes > LETTERS_ALARM * letters_share(queue);
+    return (double)letters_bytes > LETTERS_ALARM * bfr_disk_letters_share(queue);
 }
 
 static void watch_letters(struct disk_queue *queue, uint64_t letters_bytes)
 {
     bool crowd = letters_crowd(queue, letters_bytes), news = crowd != queue->figures.letters_crowd;
-    const struct bfr_number bytes = bfr_num((int64_t)letters_bytes), limit = bfr_num((int64_t)letters_share(queue));
+    const struct bfr_number bytes = bfr_num((int64_t)letters_bytes);
+    const struct bfr_number limit = bfr_num((int64_t)bfr_disk_letters_share(queue));
     queue->figures.letters_crowd = crowd;
     if (news && crowd)
         bfr_log(queue->host, BFR_LOG_WARN,
@@ -128,7 +123,7 @@ void bfr_disk_figures_update(struct disk_queue *queue)
     set(queue, figures->spool_limit, (double)stats.limit_bytes);
     set(queue, figures->spool_free, (double)free_bytes);
     set(queue, figures->letters_bytes, (double)letters_bytes);
-    set(queue, figures->letters_limit, letters_share(queue));
+    set(queue, figures->letters_limit, bfr_disk_letters_share(queue));
     watch_letters(queue, letters_bytes);
     double full_s = forecast(figures, stats.used_bytes, room, now_ns);
     set(queue, figures->spool_full, full_s);

@@ -19,7 +19,6 @@
 
 #define AGAIN_AFTER_NS (5 * DISK_NS_PER_S)
 #define LOOK_EVERY_NS  (60 * DISK_NS_PER_S)
-#define NOTE_BYTES     UINT64_C(8192) // two files' blocks, beside the body
 
 bool bfr_disk_letters_list(struct disk_queue *queue)
 {
@@ -168,10 +167,9 @@ static void set_waiting(struct disk_queue *queue, bool wait)
 
 static bool has_room(struct disk_queue *queue, uint64_t bytes)
 {
-    uint64_t share = (uint64_t)(queue->options.dlq_max_share * (double)queue->options.max_size_bytes);
+    uint64_t files = bfr_disk_letter_blocks(bytes);
     pthread_mutex_lock(&queue->mutex);
-    uint64_t files = bfr_disk_blocks(bytes) + NOTE_BYTES;
-    bool in_share = queue->letters_bytes + files <= share, fits = in_share && files <= bfr_disk_outside(queue);
+    bool in_share = bfr_disk_letters_fit(queue, files), fits = in_share && files <= bfr_disk_outside(queue);
     bool news = !fits && !queue->letters_wait;
     queue->letters_wait = !fits;
     pthread_mutex_unlock(&queue->mutex);

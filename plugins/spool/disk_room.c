@@ -12,6 +12,7 @@
 // share of the index, and its entry in recent.log. Until it is written this is an estimate; then it is counted.
 #define RECORD_COST_BYTES 1024u
 #define SIDE_COST_BYTES   640u
+#define LETTER_COST_BYTES UINT64_C(8192)       // of two files beside the body
 #define STEP_BYTES        (UINT64_C(64) << 10) // in which room for a body of unknown length is reserved
 #define INDEX_HEAD_BYTES  4096u                // header, sets, CRC
 #define INDEX_RECORD      56u
@@ -24,6 +25,21 @@ static uint64_t minus(uint64_t a, uint64_t b)
 uint64_t bfr_disk_blocks(uint64_t bytes)
 {
     return (bytes + BLOCK_BYTES - 1) & ~(BLOCK_BYTES - 1);
+}
+
+uint64_t bfr_disk_letter_blocks(uint64_t body_bytes)
+{
+    return bfr_disk_blocks(body_bytes) + LETTER_COST_BYTES;
+}
+
+double bfr_disk_letters_share(const struct disk_queue *queue)
+{
+    return queue->options.dlq_max_share * (double)queue->options.max_size_bytes;
+}
+
+bool bfr_disk_letters_fit(const struct disk_queue *queue, uint64_t bytes)
+{
+    return queue->letters_bytes + bytes <= (uint64_t)bfr_disk_letters_share(queue);
 }
 
 uint64_t bfr_disk_used(const struct disk_queue *queue)

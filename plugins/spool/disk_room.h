@@ -16,6 +16,10 @@ void bfr_disk_release(void *self, const char *tenant, uint64_t bytes);
 
 // In whole blocks, as a file system counts.
 uint64_t bfr_disk_blocks(uint64_t bytes);
+// What the files of a dead letter take whose body has so many bytes.
+uint64_t bfr_disk_letter_blocks(uint64_t body_bytes);
+// The most that dead letters may take, in bytes.
+double bfr_disk_letters_share(const struct disk_queue *queue);
 // Marks and index of a segment of that size before anything is in it.
 uint64_t bfr_disk_new_side(uint64_t segment_bytes);
 
@@ -23,6 +27,8 @@ uint64_t bfr_disk_new_side(uint64_t segment_bytes);
 uint64_t bfr_disk_used(const struct disk_queue *queue);
 // What the limit leaves beside that.
 uint64_t bfr_disk_outside(const struct disk_queue *queue);
+// May dead letters take that much more?
+bool bfr_disk_letters_fit(const struct disk_queue *queue, uint64_t bytes);
 
 // What marks and index of a segment take, or will take: when it is made; when records are added to it; when it was found
 // with files of that size and `live` records to be settled; when its index was written; when it is gone.
