@@ -4,7 +4,6 @@
 #include "disk_letters.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "disk_commit.h"
@@ -13,48 +12,13 @@
 #include "disk_letter_walk.h"
 #include "disk_recent.h"
 #include "filter.h"
+#include "letter.h"
 #include "lowest.h"
 
 #define PAGE_LETTERS  256 // a look at all there are costs the same for one as for many
 #define PURGE_AT_ONCE 1024
 
 // --- listing
-
-// A letter that outlives the locks.
-struct letter_copy {
-    struct bfr_letter letter;
-    char id[LETTER_ID_SIZE];
-    char account[BFR_ID_MAX + 1];
-    char tenant[BFR_ID_MAX + 1];
-    char dataset[BFR_ID_MAX + 1];
-    char filename[BFR_FILENAME_MAX + 1];
-    char first_error[TROUBLE_TEXT_MAX + 1];
-    char last_error[TROUBLE_TEXT_MAX + 1];
-};
-
-static const char *copy_into(char *place, size_t size, const char *text)
-{
-    size_t length = strnlen(text, size - 1);
-    memcpy(place, text, length);
-    place[length] = '\0';
-    return place;
-}
-
-// Point a text of the copied letter at the copy's own bytes.
-#define COPY(copy, member)                                                                                             \
-    ((copy)->letter.member = copy_into((copy)->member, sizeof(copy)->member, (copy)->letter.member))
-
-static void copy_letter(const struct letter_note *note, struct letter_copy *out)
-{
-    out->letter = note->letter;
-    COPY(out, id);
-    COPY(out, account);
-    COPY(out, tenant);
-    COPY(out, dataset);
-    COPY(out, filename);
-    COPY(out, first_error);
-    COPY(out, last_error);
-}
 
 // Up to `limit` matching letters after `after`, which moves on.
 static uint32_t copy_page(struct disk_queue *queue, const struct bfr_filter *filter, uint64_t *after, uint32_t limit,
@@ -68,7 +32,7 @@ static uint32_t copy_page(struct disk_queue *queue, const struct bfr_filter *fil
     bfr_letter_walk_begin(&walk, queue, *after, UINT64_MAX);
     while (count < limit && bfr_letter_walk_next(&walk, &hand)) {
         if (bfr_letter_matches(filter, &hand.note))
-            copy_letter(&hand.note, &out[count++]);
+            bfr_letter_copy(&hand.note.letter, &out[count++]);
         bfr_letter_put_back(queue, &hand);
     }
     *after = walk.after;
@@ -120,7 +84,7 @@ static bool copy_failed(struct disk_queue *queue, const struct bfr_filter *filte
     note.letter.reason = 0; // one sink may have buried it already
     bool hit = !entry->gone && has_failed(entry) && bfr_letter_matches(filter, &note);
     if (hit)
-        copy_letter(&note, out);
+        bfr_letter_copy(&note.letter, out);
     pthread_mutex_unlock(&queue->mutex);
     queue->host->batch_release(queue->host, batch);
     return hit;

@@ -24,3 +24,27 @@ struct bfr_letter bfr_letter_of(const struct bfr_batch *batch, const char *id)
     memcpy(letter.source_sha256, batch->source_sha256, sizeof letter.source_sha256);
     return letter;
 }
+
+static const char *copy_into(char *place, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+    memcpy(place, text, length);
+    place[length] = '\0';
+    return place;
+}
+
+// Point a text of the copied letter at the copy's own bytes.
+#define COPY(copy, member)                                                                                             \
+    ((copy)->letter.member = copy_into((copy)->member, sizeof(copy)->member, (copy)->letter.member))
+
+void bfr_letter_copy(const struct bfr_letter *letter, struct letter_copy *out)
+{
+    out->letter = *letter;
+    COPY(out, id);
+    COPY(out, account);
+    COPY(out, tenant);
+    COPY(out, dataset);
+    COPY(out, filename);
+    COPY(out, first_error);
+    COPY(out, last_error);
+}

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <bfr/text.h>
 
@@ -16,22 +15,10 @@
 
 #define PAGE_LETTERS 32
 
-// A letter that outlives the mutex.
-struct letter_copy {
-    struct bfr_letter letter;
-    char id[MEMORY_ID_SIZE];
-    char account[BFR_ID_MAX + 1];
-    char tenant[BFR_ID_MAX + 1];
-    char dataset[BFR_ID_MAX + 1];
-    char filename[BFR_FILENAME_MAX + 1];
-    char first_error[TROUBLE_TEXT_MAX + 1];
-    char last_error[TROUBLE_TEXT_MAX + 1];
-};
-
 // Zero-padded, so that ids sort as text the way they sort as numbers.
 static void write_id(const struct held *held, char *out)
 {
-    snprintf(out, MEMORY_ID_SIZE, "%012" PRIu64, held->sequence);
+    snprintf(out, LETTER_COPY_ID_SIZE, "%012" PRIu64, held->sequence);
 }
 
 // Borrows everything: good while nobody can change the batch's trouble.
@@ -50,33 +37,20 @@ static void fill_letter(const struct held *held, const char *id, struct bfr_lett
     out->last_error = trouble->last_text != NULL ? trouble->last_text : "";
 }
 
-static const char *copy_into(char *place, size_t size, const char *text)
-{
-    snprintf(place, size, "%s", text);
-    return place;
-}
-
-// Point a text of the copied letter at the copy's own bytes.
-#define COPY(copy, member)                                                                                             \
-    ((copy)->letter.member = copy_into((copy)->member, sizeof(copy)->member, (copy)->letter.member))
-
 static void copy_letter(const struct held *held, struct letter_copy *out)
 {
-    write_id(held, out->id);
-    fill_letter(held, out->id, &out->letter);
-    COPY(out, account);
-    COPY(out, tenant);
-    COPY(out, dataset);
-    COPY(out, filename);
-    COPY(out, first_error);
-    COPY(out, last_error);
+    char id[LETTER_COPY_ID_SIZE];
+    struct bfr_letter letter;
+    write_id(held, id);
+    fill_letter(held, id, &letter);
+    bfr_letter_copy(&letter, out);
 }
 
 static bool matches(const struct memory_queue *queue, const struct bfr_filter *filter, const struct held *held)
 {
     const char *buriers[MEMORY_CONSUMERS_MAX];
     struct bfr_letter letter;
-    char id[MEMORY_ID_SIZE];
+    char id[LETTER_COPY_ID_SIZE];
     uint32_t count = 0;
 
     write_id(held, id);
@@ -177,7 +151,7 @@ static uint64_t select_matching(const struct memory_queue *queue, struct list *l
 static void tell(const struct held *held, bool dead, void (*call)(void *arg, const struct bfr_letter *letter),
                  void *arg)
 {
-    char id[MEMORY_ID_SIZE];
+    char id[LETTER_COPY_ID_SIZE];
     struct bfr_letter letter;
 
     if (call == NULL)

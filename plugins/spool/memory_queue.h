@@ -14,7 +14,6 @@
 #include "trouble.h"
 
 #define MEMORY_CONSUMERS_MAX 64
-#define MEMORY_ID_SIZE       24
 
 struct memory_queue {
     const struct bfr_host *host;
