@@ -101,11 +101,16 @@ static struct answers claim_update(struct bfr_dedup *dedup, struct bfr_dedup_sha
     return answers;
 }
 
+static bool has_bytes(const struct bfr_claim *claim, const uint8_t *sha256)
+{
+    return memcmp(claim->sha256, sha256, sizeof claim->sha256) == 0;
+}
+
 // Somebody else's batch has this key already. Answers at once or lets `waiter` wait.
 static struct answers claim_meet(struct bfr_dedup_shard *shard, struct bfr_claim *claim, const struct bfr_batch *batch,
                                  struct bfr_waiter *waiter)
 {
-    bool same = memcmp(claim->sha256, batch->source_sha256, sizeof claim->sha256) == 0;
+    bool same = has_bytes(claim, batch->source_sha256);
     struct answers answers = {.list = waiter, .first = NULL};
     if (same && claim->answer == 0) {
         waiter_add(shard, claim, waiter);
@@ -183,22 +188,43 @@ void bfr_dedup_fail(struct bfr_dedup *dedup, struct bfr_claim *claim, uint32_t a
     answers_give(dedup, &answers);
 }
 
+// A key, its shard, which is locked, and the claim that is known under it or NULL.
+struct place {
+    struct bfr_key key;
+    struct bfr_dedup_shard *shard;
+    struct bfr_claim *claim;
+};
+
+// False, with nothing locked: a name is longer than any can be.
+static bool place_lock(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename,
+                       struct place *out)
+{
+    if (!bfr_key_make(&dedup->seed, tenant, dataset, filename, &out->key))
+        return false;
+    out->shard = bfr_dedup_shard(dedup, out->key.hash);
+    pthread_mutex_lock(&out->shard->lock);
+    out->claim = bfr_dedup_find(out->shard, &out->key);
+    return true;
+}
+
+// Is it the claim of this very batch?
+static bool is_of(const struct bfr_claim *claim, int64_t received_ns, const uint8_t *sha256)
+{
+    return claim != NULL && claim->received_ns == received_ns && has_bytes(claim, sha256);
+}
+
 // The claim that belongs to this very batch, or NULL. Locks the shard when it returns one.
 static struct bfr_claim *claim_lock(struct bfr_dedup *dedup, const struct bfr_batch *batch,
                                     struct bfr_dedup_shard **out)
 {
-    struct bfr_key key;
-    if (!bfr_key_make(&dedup->seed, batch->tenant, batch->dataset, batch->filename, &key))
+    struct place place;
+    if (!place_lock(dedup, batch->tenant, batch->dataset, batch->filename, &place))
         return NULL;
-    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
-    if (claim != NULL && claim->received_ns == batch->received_ns &&
-        memcmp(claim->sha256, batch->source_sha256, sizeof claim->sha256) == 0) {
-        *out = shard;
-        return claim;
+    if (is_of(place.claim, batch->received_ns, batch->source_sha256)) {
+        *out = place.shard;
+        return place.claim;
     }
-    pthread_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&place.shard->lock);
     return NULL;
 }
 
@@ -237,50 +263,38 @@ static struct answers claim_purge(struct bfr_dedup *dedup, struct bfr_dedup_shar
 
 void bfr_dedup_forget(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename)
 {
-    struct bfr_key key;
+    struct place place;
     struct answers answers = {0};
-    if (!bfr_key_make(&dedup->seed, tenant, dataset, filename, &key))
+    if (!place_lock(dedup, tenant, dataset, filename, &place))
         return;
-    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
-    if (claim != NULL && !claim->pending)
-        answers = claim_purge(dedup, shard, claim);
-    pthread_mutex_unlock(&shard->lock);
+    if (place.claim != NULL && !place.claim->pending)
+        answers = claim_purge(dedup, place.shard, place.claim);
+    pthread_mutex_unlock(&place.shard->lock);
     answers_give(dedup, &answers);
 }
 
 void bfr_dedup_reopen(struct bfr_dedup *dedup, const char *tenant, const char *dataset, const char *filename)
 {
-    struct bfr_key key;
-    if (!bfr_key_make(&dedup->seed, tenant, dataset, filename, &key))
+    struct place place;
+    if (!place_lock(dedup, tenant, dataset, filename, &place))
         return;
-    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    struct bfr_claim *claim = place.claim;
     if (claim != NULL && (claim->answer == BFR_ANSWER_REFUSED || claim->answer == BFR_ANSWER_CONFLICT)) {
         claim->settled_buried = claim->conflict = false;
-        bfr_dedup_make_open(dedup, shard, claim);
+        bfr_dedup_make_open(dedup, place.shard, claim);
     }
-    pthread_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&place.shard->lock);
 }
 
 void bfr_dedup_release(struct bfr_dedup *dedup, const struct bfr_recent *recent)
 {
-    struct bfr_batch batch = {.size = sizeof batch,
-                              .tenant = recent->tenant,
-                              .dataset = recent->dataset,
-                              .filename = recent->filename,
-                              .received_ns = recent->received_ns};
-    struct bfr_dedup_shard *shard;
-    memcpy(batch.source_sha256, recent->source_sha256, sizeof batch.source_sha256);
-    struct bfr_claim *claim = claim_lock(dedup, &batch, &shard);
-    if (claim == NULL)
-        return;
+    struct place place;
     struct answers answers = {0};
-    if (!claim->pending)
-        answers = claim_purge(dedup, shard, claim);
-    pthread_mutex_unlock(&shard->lock);
+    if (!place_lock(dedup, recent->tenant, recent->dataset, recent->filename, &place))
+        return;
+    if (is_of(place.claim, recent->received_ns, recent->source_sha256) && !place.claim->pending)
+        answers = claim_purge(dedup, place.shard, place.claim);
+    pthread_mutex_unlock(&place.shard->lock);
     answers_give(dedup, &answers);
 }
 
@@ -371,45 +385,39 @@ static int progress(uint32_t level, bool buried)
 // is told as stored, so the record that has got less far speaks for the batch. Of other bytes, the newest counts.
 static bool speaks_for(const struct bfr_claim *claim, const struct bfr_recent *recent, uint32_t level, bool buried)
 {
-    return memcmp(claim->sha256, recent->source_sha256, sizeof claim->sha256) == 0 &&
+    return has_bytes(claim, recent->source_sha256) &&
            progress(claim->level, claim->settled_buried) < progress(level, buried);
 }
 
 bool bfr_dedup_remember(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried)
 {
-    struct bfr_key key;
-    if (!bfr_key_make(&dedup->seed, recent->tenant, recent->dataset, recent->filename, &key))
-        return true; // no sender can send such a name, so nobody will ask for it
-    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    struct place place;
     bool good = true;
-    if (claim == NULL || !speaks_for(claim, recent, level, buried)) {
-        if (claim != NULL)
-            bfr_dedup_drop(dedup, shard, claim); // it may be final, and the new one not
-        claim = bfr_dedup_add(dedup, shard, &key);
+    if (!place_lock(dedup, recent->tenant, recent->dataset, recent->filename, &place))
+        return false;
+    if (place.claim == NULL || !speaks_for(place.claim, recent, level, buried)) {
+        if (place.claim != NULL)
+            bfr_dedup_drop(dedup, place.shard, place.claim); // it may be final, and the new one not
+        struct bfr_claim *claim = bfr_dedup_add(dedup, place.shard, &place.key);
         good = claim != NULL;
         if (good)
-            claim_fill(dedup, shard, claim, recent, level, buried);
+            claim_fill(dedup, place.shard, claim, recent, level, buried);
     }
-    pthread_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&place.shard->lock);
     return good;
 }
 
 bool bfr_dedup_meet(struct bfr_dedup *dedup, const struct bfr_recent *recent, uint32_t level, bool buried)
 {
-    struct bfr_key key;
+    struct place place;
     bool known = false;
-    if (!bfr_key_make(&dedup->seed, recent->tenant, recent->dataset, recent->filename, &key))
+    if (!place_lock(dedup, recent->tenant, recent->dataset, recent->filename, &place))
         return false;
-    struct bfr_dedup_shard *shard = bfr_dedup_shard(dedup, key.hash);
-    pthread_mutex_lock(&shard->lock);
-    struct bfr_claim *claim = bfr_dedup_find(shard, &key);
+    struct bfr_claim *claim = place.claim;
     if (claim != NULL)
-        known = !claim->pending && claim->level >= level &&
-                memcmp(claim->sha256, recent->source_sha256, sizeof claim->sha256) == 0;
-    else if ((claim = bfr_dedup_add(dedup, shard, &key)) != NULL) // else the sink finds repeats
-        claim_fill(dedup, shard, claim, recent, level, buried);
-    pthread_mutex_unlock(&shard->lock);
+        known = !claim->pending && claim->level >= level && has_bytes(claim, recent->source_sha256);
+    else if ((claim = bfr_dedup_add(dedup, place.shard, &place.key)) != NULL) // else the sink finds repeats
+        claim_fill(dedup, place.shard, claim, recent, level, buried);
+    pthread_mutex_unlock(&place.shard->lock);
     return known;
 }
