@@ -3,6 +3,8 @@
 // in RAM or not.
 #include "disk_stage.h"
 
+#include "letter_filter.h"
+
 static const struct bfr_filter everything = {.size = sizeof everything, .tenant = "*", .dataset = "*"};
 
 #define MANY_LETTERS 260 // more than one group of a redrive
@@ -435,11 +437,6 @@ static void test_batches_of_a_consumer_that_is_gone_can_be_purged(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
-static uint64_t matching(struct stage *stage, const struct bfr_filter *filter)
-{
-    return stage->table->redrive(stage->self, filter, true, NULL, NULL);
-}
-
 static bool three_letters_have_files(struct stage *stage)
 {
     (void)stage;
@@ -469,16 +466,7 @@ static void letters_are_selected(const char *extra, bool filed)
     filter.consumer = "a";
     assert_int_equal(stage.table->letters(stage.self, &filter, NULL, 10, visit, &seen), 1);
     assert_string_equal(seen.names[0], "one");
-    filter.failed_from_ns = seen.first_error_ns;
-    filter.failed_to_ns = seen.last_error_ns;
-    assert_int_equal(matching(&stage, &filter), 1);
-    filter.failed_from_ns++;
-    assert_int_equal(matching(&stage, &filter), 0);
-    filter.failed_from_ns = 0;
-    filter.failed_to_ns--;
-    assert_int_equal(matching(&stage, &filter), 0);
-    filter.size = offsetof(struct bfr_filter, consumer); // of a caller that knows no more
-    assert_int_equal(matching(&stage, &filter), 3);
+    check_times(&stage, filter, seen.first_error_ns, seen.last_error_ns, 3);
     plugin_file_finish(stage.fake);
 }
 

@@ -2,6 +2,8 @@
 // Dead letters of the memory queue: listing, redriving, purging, and the last word about them.
 #include "memory_stage.h"
 
+#include "letter_filter.h"
+
 static const struct bfr_filter everything = {.size = sizeof everything, .tenant = "*", .dataset = "*"};
 
 // What a visit saw.
@@ -177,11 +179,6 @@ static void test_letters_count_against_the_limit(void **state)
     plugin_file_finish(stage.fake);
 }
 
-static uint64_t matching(struct stage *stage, const struct bfr_filter *filter)
-{
-    return stage->table->redrive(stage->self, filter, true, NULL, NULL);
-}
-
 static void bury_because(struct stage *stage, uint32_t consumer, const char *filename, uint32_t reason)
 {
     assert_true(put_one(stage, "acme", filename, 10));
@@ -206,16 +203,7 @@ static void test_letters_are_selected_by_consumer_reason_and_time(void **state)
     assert_int_equal(matching(&stage, &filter), 1);
     assert_int_equal(stage.table->letters(stage.self, &filter, NULL, 10, visit, &seen), 1);
     assert_int_equal(seen.last.reason, BFR_REASON_ATTEMPTS);
-    filter.failed_from_ns = seen.last.first_error_ns;
-    filter.failed_to_ns = seen.last.last_error_ns;
-    assert_int_equal(matching(&stage, &filter), 1);
-    filter.failed_from_ns++;
-    assert_int_equal(matching(&stage, &filter), 0);
-    filter.failed_from_ns = 0;
-    filter.failed_to_ns--;
-    assert_int_equal(matching(&stage, &filter), 0);
-    filter.size = offsetof(struct bfr_filter, consumer); // of a caller that knows no more
-    assert_int_equal(matching(&stage, &filter), 3);
+    check_times(&stage, filter, seen.last.first_error_ns, seen.last.last_error_ns, 3);
     plugin_file_finish(stage.fake);
 }
 
