@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fixtures of the end-to-end tests: the build under test, and daemons that end with the test."""
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -85,6 +86,16 @@ def make_lives(build, tmp_path):
     yield make
     for lives in made:
         lives.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 4 MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @pytest.fixture

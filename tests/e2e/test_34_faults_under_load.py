@@ -4,7 +4,6 @@ tenant that floods beside one that does not: nothing acknowledged is lost, the o
 import errno
 import gzip
 import os
-import subprocess
 import time
 
 import pytest
@@ -75,16 +74,6 @@ def purge(receiver, **selector):
 
 def disk_reason(receiver):
     return next(stage["reason"] for stage in receiver.health()["stages"] if stage["name"] == "disk")
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 4 MiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], check=True)
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def test_dead_letters_that_fill_the_disk_are_kept_and_make_room_when_purged(make_lives, small_disk, tmp_path):

@@ -4,7 +4,6 @@ it does not start, nothing acknowledged is lost, and it works again when the cau
 import errno
 import os
 import random
-import subprocess
 
 import pytest
 
@@ -171,16 +170,6 @@ def test_a_directory_made_read_only_refuses_and_comes_back(make_lives, tmp_path)
     drained(receiver)
     check_sink(receiver.stored(lives.sink), running.accepted, running.sent)
     receiver.stop()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 4 MiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], check=True)
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def test_a_full_disk_at_start_is_survived_and_drained(make_lives, small_disk):
