@@ -43,6 +43,12 @@ def _run_until(command, environment, seconds):
     return output
 
 
+def cpu_s():
+    """CPU seconds of the clients that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def drive(url, size, connections, seconds, threads, token=""):
     """A dictionary: what post.lua prints, and `acknowledged`, `seconds`, `client_cpu_s`."""
     require_loopback(url)
@@ -51,14 +57,14 @@ def drive(url, size, connections, seconds, threads, token=""):
                "-s", str(SCRIPT), url]
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "BENCH_SIZE": str(size), "BENCH_TOKEN": token,
                    "BENCH_RUN": str(time.time_ns())}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_s()
     output = _run_until(command, environment, seconds)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = cpu_s() - before
     lines = [line[6:] for line in output.splitlines() if line.startswith("BENCH ")]
     if not lines:
         raise SystemExit(f"bench: wrk gave no result; it said:\n{output}")
     load = json.loads(lines[0])
     load["acknowledged"] = load["requests"] - load["refused"]
     load["seconds"] = load.pop("duration_us") / 1e6
-    load["client_cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    load["client_cpu_s"] = used
     return load

@@ -2,7 +2,6 @@
 """One load at a fixed rate from bench/open_loop.c, and what it counted; latencies are from when a request was due."""
 import json
 import os
-import resource
 import subprocess
 import time
 import urllib.parse
@@ -17,11 +16,9 @@ def drive(build, url, size, connections, rate, seconds, token=""):
     parts = urllib.parse.urlsplit(url)
     command = [build.directory / "bench/open_loop", str(parts.port), parts.path, str(size), str(connections), str(rate),
                str(seconds), str(time.time_ns())]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = client.cpu_s()
     result = subprocess.run(command, env={"PATH": os.environ["PATH"], "BENCH_TOKEN": token}, stdin=subprocess.DEVNULL,
                             capture_output=True, text=True, check=False, timeout=seconds + SPARE_S)
     if result.returncode != 0:
         raise SystemExit(f"bench: open_loop ended with {result.returncode}: {result.stderr.strip()}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    client_cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {**json.loads(result.stdout), "rate": rate, "seconds": seconds, "client_cpu_s": client_cpu_s}
+    return {**json.loads(result.stdout), "rate": rate, "seconds": seconds, "client_cpu_s": client.cpu_s() - before}
