@@ -179,6 +179,13 @@ bool bfr_recent_append(struct recent_log *log, const uint8_t *bytes, size_t size
     return good;
 }
 
+bool bfr_recent_forget(struct recent_log *log, const struct bfr_batch *batch)
+{
+    uint8_t entry[RECENT_ENTRY_MAX];
+    size_t size = bfr_recent_encode(batch, RECENT_PURGED, entry);
+    return size == 0 || bfr_recent_append(log, entry, size, 1);
+}
+
 bool bfr_recent_sync(struct recent_log *log)
 {
     pthread_mutex_lock(&log->mutex);

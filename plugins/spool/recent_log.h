@@ -47,6 +47,8 @@ void bfr_recent_entries(struct recent_log *log, uint64_t most);
 size_t bfr_recent_encode(const struct bfr_batch *batch, uint64_t sequence, uint8_t *out);
 // Encoded entries behind the others; false with errno.
 bool bfr_recent_append(struct recent_log *log, const uint8_t *bytes, size_t size, size_t entries);
+// The batch's key is free from here on; false with errno.
+bool bfr_recent_forget(struct recent_log *log, const struct bfr_batch *batch);
 bool bfr_recent_sync(struct recent_log *log);
 // Of both files.
 uint64_t bfr_recent_bytes(struct recent_log *log);

@@ -66,10 +66,8 @@ static void put_change(const struct change *change, const struct tool_segment *s
 // Its key is free: the same bytes are a new batch to the next daemon.
 static void forget_key(struct change *change, const struct bfr_batch *batch)
 {
-    uint8_t entry[RECENT_ENTRY_MAX];
-    size_t size = bfr_recent_encode(batch, RECENT_PURGED, entry);
-    if (change->purge && !change->request->dry_run && size > 0)
-        change->recent_failed |= !bfr_recent_append(&change->recent, entry, size, 1);
+    if (change->purge && !change->request->dry_run)
+        change->recent_failed |= !bfr_recent_forget(&change->recent, batch);
 }
 
 // Is it a letter that was asked for? Without its envelope nobody knows: *out_good.

@@ -34,12 +34,10 @@ static bool is_purged(const struct found *found, const struct found_record *reco
 
 static bool release_key(struct waiver *waiver, const struct tool_segment *segment, const struct found_record *found)
 {
-    uint8_t entry[RECENT_ENTRY_MAX];
     struct tool_record *record = bfr_tool_read(segment, found);
     if (record == NULL)
         return true; // said; nobody can read it, and its key runs out with dedup.window
-    size_t size = bfr_recent_encode(&record->batch, RECENT_PURGED, entry);
-    bool good = size == 0 || bfr_recent_append(&waiver->recent, entry, size, 1);
+    bool good = bfr_recent_forget(&waiver->recent, &record->batch);
     free(record);
     return good;
 }
