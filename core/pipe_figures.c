@@ -236,7 +236,6 @@ static void write_queues(struct bfr_pipeline *pipeline, struct bfr_metrics_write
 // held by the volatile one before it; where there is none, it is not accepted yet.
 static void write_unsynced(struct bfr_pipeline *pipeline, struct bfr_metrics_writer *writer)
 {
-    static const char bytes[] = PREFIX "unsynced_bytes", age[] = PREFIX "unsynced_age_seconds";
     uint64_t held_bytes = 0;
     int64_t oldest_ns = 0, now_ns = bfr_clock_wall(pipeline->clock);
     for (size_t i = 0; i < pipeline->queue_count; i++) {
@@ -249,11 +248,10 @@ static void write_unsynced(struct bfr_pipeline *pipeline, struct bfr_metrics_wri
             oldest_ns = stats.oldest_received_ns;
     }
     bool aged = oldest_ns > 0 && now_ns > oldest_ns;
-    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, bytes,
-                             "Accepted and not on a disk yet: what a loss of power would take.");
-    bfr_metrics_write_value(writer, bytes, NULL, (double)held_bytes);
-    bfr_metrics_write_family(writer, BFR_METRIC_GAUGE, age, "Age of the oldest batch of that.");
-    bfr_metrics_write_value(writer, age, NULL, aged ? (double)(now_ns - oldest_ns) / (double)BFR_NS_PER_S : 0);
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, PREFIX "unsynced_bytes",
+                          "Accepted and not on a disk yet: what a loss of power would take.", (double)held_bytes);
+    bfr_metrics_write_one(writer, BFR_METRIC_GAUGE, PREFIX "unsynced_age_seconds", "Age of the oldest batch of that.",
+                          aged ? (double)(now_ns - oldest_ns) / (double)BFR_NS_PER_S : 0);
 }
 
 static void write_sinks(struct bfr_pipeline *pipeline, struct bfr_metrics_writer *writer)
