@@ -19,7 +19,7 @@ const CHECK = {
   other: "Check from this machine whether it is up, can be reached, and lets this daemon in.",
 };
 
-const TODO = {
+const WAY_OUT = {
   outage: (health, plugin) => "Batches wait and nothing is lost; the sink is tried again all the time, and delivery goes on by itself." +
     `${roomSentence(health)} ${CHECK[plugin] ?? CHECK.other} No restart is needed.`,
   sinkFailed: (health) => "It takes nothing more until the configuration is reloaded. Correct what the cause names, then reload " +
@@ -34,14 +34,14 @@ const TODO = {
   service: () => "Batches flow on; only reports are missing. Check the service's address and credentials.",
 };
 
-function todoOf(stage, health) {
+function wayOutOf(stage, health) {
   const failed = stage.status === "failed";
   if (stage.kind === "sink") {
-    if (failed) return TODO.sinkFailed(health);
-    return (sinkOf(health, stage.name)?.breaker_open ? TODO.outage : TODO.sinkDegraded)(health, stage.plugin);
+    if (failed) return WAY_OUT.sinkFailed(health);
+    return (sinkOf(health, stage.name)?.breaker_open ? WAY_OUT.outage : WAY_OUT.sinkDegraded)(health, stage.plugin);
   }
-  if (stage.kind === "queue") return (failed ? TODO.queueFailed : TODO.queueDegraded)(health);
-  return stage.kind === "auth" ? TODO.auth(health) : TODO.service(health);
+  if (stage.kind === "queue") return (failed ? WAY_OUT.queueFailed : WAY_OUT.queueDegraded)(health);
+  return stage.kind === "auth" ? WAY_OUT.auth(health) : WAY_OUT.service(health);
 }
 
 const KINDS = { auth: "Auth stage", queue: "Queue", sink: "Sink", service: "Service" };
@@ -51,7 +51,7 @@ function stageAdvice(health) {
     const state = stageState(stage, health), open = sinkOf(health, stage.name)?.breaker_open;
     const what = state === "failed" ? "has failed" : open ? "cannot be reached" : "is degraded";
     return { key: `stage ${stage.name}`, state, title: `${KINDS[stage.kind] ?? "Stage"} ${nameText(stage.name)} ${what}`,
-      cause: nameText(stage.reason), todo: todoOf(stage, health) };
+      cause: nameText(stage.reason), wayOut: wayOutOf(stage, health) };
   });
 }
 
@@ -60,12 +60,12 @@ function readyAdvice(health) {
   if (isFull(health)) {
     const queue = lastQueue(health);
     return [{ key: "full", state: "failed", title: "There is no room: new batches are refused", cause: nameText(health.reason),
-      todo: "Senders are answered 503, keep their batches and try again, so nothing is lost as long as they have room. Get the " +
+      wayOut: "Senders are answered 503, keep their batches and try again, so nothing is lost as long as they have room. Get the " +
         "sink to take batches again, retry or purge dead letters below, or raise max_size_bytes" +
         `${queue ? ` of ${nameText(queue.name)}` : ""} and restart.` }];
   }
   return [{ key: "unready", state: "degraded", title: "Not ready: new batches are refused for now", cause: nameText(health.reason),
-    todo: "A daemon that starts or stops is unready for a moment. If it stays so, its log says what it waits for." }];
+    wayOut: "A daemon that starts or stops is unready for a moment. If it stays so, its log says what it waits for." }];
 }
 
 function forecastAdvice(health) {
@@ -73,7 +73,7 @@ function forecastAdvice(health) {
   if (isFull(health) || seconds === undefined || seconds > SOON_S) return [];
   if (health.sinks.some((sink) => sink.breaker_open)) return []; // said with the outage
   return [{ key: "forecast", state: "degraded", title: `The queue ${nameText(queue.name)} will be full in about ${aboutText(seconds)}`, cause: "",
-    todo: "More comes in than goes out. If a sink fails, see above; if it is too slow, give it more workers, or " +
+    wayOut: "More comes in than goes out. If a sink fails, see above; if it is too slow, give it more workers, or " +
       "limit what tenants may send (quotas)." }];
 }
 
@@ -82,13 +82,13 @@ function bookAdvice(sample) {
   const dead = total(sample.families, "buried_batches") ?? 0;
   if (wrong !== 0)
     advice.push({ key: "books", state: "failed", title: `The books are off by ${batchesText(Math.abs(wrong))}`, cause: "",
-      todo: "This is a defect of the daemon. Keep its log, its spool directory and a copy of /metrics, and report it." });
+      wayOut: "This is a defect of the daemon. Keep its log, its spool directory and a copy of /metrics, and report it." });
   if (!sample.health.database_healthy)
     advice.push({ key: "directory", state: "degraded", title: "Tenants are not known yet", cause: "",
-      todo: "Until they are, senders are answered 503 and try again. Check that the control service is reachable from here." });
+      wayOut: "Until they are, senders are answered 503 and try again. Check that the control service is reachable from here." });
   if (dead > 0)
     advice.push({ key: "letters", state: "note", title: dead === 1 ? "1 dead letter waits for a decision" : `${countText(dead)} dead letters wait for a decision`,
-      cause: "", todo: "They keep their room in the spool. Read the reason below, mend the cause, then retry them; purge what nobody needs." });
+      cause: "", wayOut: "They keep their room in the spool. Read the reason below, mend the cause, then retry them; purge what nobody needs." });
   return advice;
 }
 
@@ -103,17 +103,17 @@ function adviceOf(sample) {
 const adviceSince = new Map(); // key -> when it was first seen, s
 
 function makeAdvice() {
-  return make("li", {}, makeShape(), make("h3"), make("div", { class: "cause" }), make("div", { class: "todo" }), make("div", { class: "since" }));
+  return make("li", {}, makeShape(), make("h3"), make("div", { class: "cause" }), make("div", { class: "way-out" }), make("div", { class: "since" }));
 }
 
 function fillAdvice(node, item) {
-  const [shape, title, cause, todo, since] = node.children;
+  const [shape, title, cause, wayOut, since] = node.children;
   setState(node, item.state);
   setShape(shape, item.state);
   setText(title, item.title);
   setText(cause, item.cause);
   setHidden(cause, item.cause === "");
-  setText(todo, item.todo);
+  setText(wayOut, item.wayOut);
   setHidden(since, item.state === "note");
   setText(since, `seen by this page for ${spanText(Math.max(1, history.latest.at - adviceSince.get(item.key)))}`);
 }
