@@ -6,9 +6,9 @@ const TRIED_AGAIN = new Set(["draining", "spool_full", "tenant_share", "request_
   "auth_unknown", "ack_timeout", "busy", "not_stored"]);
 
 function refusalsOf(sample) {
-  const rows = [];
+  const rows = [], rates = history.ratesBy("refused_total", "reason");
   for (const [reason, count] of byLabel(sample.families, "refused_total", "reason"))
-    if (count > 0) rows.push({ reason, count, rate: history.rateOf("refused_total", { reason }) });
+    if (count > 0) rows.push({ reason, count, rate: rates.get(reason) });
   return rows.sort((left, right) => (right.rate ?? 0) - (left.rate ?? 0) || right.count - left.count || left.reason.localeCompare(right.reason));
 }
 

@@ -20,10 +20,10 @@ function tenantsOf(sample) {
   const { families } = sample;
   const read = (name) => byLabel(families, name, "tenant_id");
   const held = read("held_batches"), dead = read("buried_batches"), accepted = read("accepted_batches_total");
+  const batches = history.ratesBy("accepted_batches_total", "tenant_id"), bytes = history.ratesBy("accepted_bytes_total", "tenant_id");
   const ids = new Set([...accepted.keys(), ...known.names.keys()]);
   return [...ids].map((id) => ({ id, name: known.names.get(id) ?? "", held: held.get(id) ?? 0, dead: dead.get(id) ?? 0,
-    rate: accepted.has(id) ? history.rateOf("accepted_batches_total", { tenant_id: id }) : 0,
-    bytes: accepted.has(id) ? history.rateOf("accepted_bytes_total", { tenant_id: id }) : 0 }));
+    rate: accepted.has(id) ? batches.get(id) : 0, bytes: accepted.has(id) ? bytes.get(id) : 0 }));
 }
 
 const ORDERS = {
