@@ -27,10 +27,10 @@ function make(tag, attributes = {}, ...children) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-const STATE_WORDS = { ok: "ok", degraded: "degraded", failed: "failed", unknown: "unknown", note: "note" };
+const SHAPES = ["ok", "degraded", "failed", "unknown", "note"];
 
 function setShape(svg, state) {
-  const target = `#shape-${state in STATE_WORDS ? state : "unknown"}`;
+  const target = `#shape-${SHAPES.includes(state) ? state : "unknown"}`;
   const use = svg.firstElementChild;
   if (use.getAttribute("href") !== target) use.setAttribute("href", target);
 }

@@ -36,7 +36,6 @@ function sinkFacts(sink) {
 }
 
 function factsOf(stage, health) {
-  if (history.samples.length === 0) return [];
   const queue = queueOf(health, stage.name), sink = sinkOf(health, stage.name);
   if (stage.kind === "auth") return authFacts();
   if (stage.kind === "queue" && queue) return queueFacts(health, queue);
@@ -66,7 +65,7 @@ function showFacts(list, facts) {
 
 function showState(node, state) {
   setShape(node.firstElementChild, state);
-  setText(node.lastElementChild, STATE_WORDS[state] ?? nameText(state));
+  setText(node.lastElementChild, nameText(state));
 }
 
 function stageState(stage, health) {

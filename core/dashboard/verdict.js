@@ -34,8 +34,7 @@ function putVerdict(state, title, detail, wantsAdvice) {
   say("verdict-title", title);
   say("verdict-detail", detail);
   setHidden($("verdict-link"), !wantsAdvice);
-  const short = { ok: "ok", degraded: "degraded", failed: "failed" }[state] ?? "?";
-  const name = `${short}: ${title} – ByteFreezer Receiver`;
+  const name = `${state}: ${title} – ByteFreezer Receiver`;
   if (document.title !== name) document.title = name;
 }
 
