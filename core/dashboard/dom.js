@@ -2,8 +2,6 @@
 // The few ways in which this page changes its document. Text goes in as text, never as markup. What is there already is
 // changed only where it differs, so that focus, selection and a reader's place stay over refreshes.
 
-const $ = (id) => document.getElementById(id);
-
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -16,14 +14,6 @@ function setState(node, state) {
 
 function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
-}
-
-// make("p", {class: "x"}, "text", child, ...)
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shows the OpenAPI document of this daemon. Everything it says goes in as text, never as markup.
-"use strict";
-
-function element(name, attributes, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes))
-        made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-}
 
 // `code` is the only markup that the document's texts have.
 function prose(text) {
-    return text.split("\n\n").map(paragraph => element("p", {}, ...paragraph.split("`").map(
-        (piece, index) => index % 2 ? element("code", {}, piece) : piece)));
+    return text.split("\n\n").map(paragraph => make("p", {}, ...paragraph.split("`").map(
+        (piece, index) => index % 2 ? make("code", {}, piece) : piece)));
 }
 
 function resolve(api, value) {
@@ -36,9 +27,9 @@ function typeOf(api, schema) {
 
 function field(api, name, schema, required) {
     const text = resolve(api, schema).description;
-    return [element("dt", {}, element("code", {}, name), " ", element("span", {class: "type"}, typeOf(api, schema)),
-        required ? "" : element("span", {class: "soft"}, " (optional)")),
-        element("dd", {}, ...(text ? prose(text) : []), ...fields(api, schema))];
+    return [make("dt", {}, make("code", {}, name), " ", make("span", {class: "type"}, typeOf(api, schema)),
+        required ? "" : make("span", {class: "soft"}, " (optional)")),
+        make("dd", {}, ...(text ? prose(text) : []), ...fields(api, schema))];
 }
 
 // The members of an object, or of what an array holds; none for other types.
@@ -51,12 +42,12 @@ function fields(api, schema) {
         members.push(["…", real.additionalProperties]);
     if (!members.length)
         return [];
-    return [element("dl", {}, ...members.flatMap(
+    return [make("dl", {}, ...members.flatMap(
         ([name, member]) => field(api, name, member, (real.required || []).includes(name) || name === "…")))];
 }
 
 function parameters(api, list) {
-    return list.length ? [element("h4", {}, "Parameters"), element("dl", {}, ...list.map(item => resolve(api, item)).flatMap(
+    return list.length ? [make("h4", {}, "Parameters"), make("dl", {}, ...list.map(item => resolve(api, item)).flatMap(
         item => field(api, item.name, {...item.schema, description: item.description}, item.required)))] : [];
 }
 
@@ -64,7 +55,7 @@ function body(api, request) {
     if (!request)
         return [];
     const [type, content] = Object.entries(request.content)[0];
-    const heading = element("h4", {}, `Body: ${type}${request.required ? "" : ", or none"}`);
+    const heading = make("h4", {}, `Body: ${type}${request.required ? "" : ", or none"}`);
     const text = resolve(api, content.schema).description;
     return [heading, ...(text ? prose(text) : []), ...fields(api, content.schema)];
 }
@@ -73,34 +64,34 @@ function response(api, status, value) {
     const real = resolve(api, value);
     const [type, content] = Object.entries(real.content || {})[0] || ["no body", null];
     const shown = content ? fields(api, content.schema) : [];
-    const head = [element("code", {}, status), " ", real.description, " ", element("span", {class: "type"}, type)];
-    return shown.length ? element("details", status === "200" ? {open: ""} : {}, element("summary", {}, ...head), ...shown)
-        : element("p", {}, ...head);
+    const head = [make("code", {}, status), " ", real.description, " ", make("span", {class: "type"}, type)];
+    return shown.length ? make("details", status === "200" ? {open: ""} : {}, make("summary", {}, ...head), ...shown)
+        : make("p", {}, ...head);
 }
 
 function operation(api, path, method, value) {
     const open = value.security && !value.security.length;
-    return element("article", {id: value.operationId},
-        element("h3", {}, element("span", {class: "method"}, method.toUpperCase()), " ", element("span", {class: "path"}, path)),
+    return make("article", {id: value.operationId},
+        make("h3", {}, make("span", {class: "method"}, method.toUpperCase()), " ", make("span", {class: "path"}, path)),
         ...prose(value.summary), ...(value.description ? prose(value.description) : []),
-        element("p", {class: "soft"}, open ? "Open to everybody." : "Guarded: token, or a client on the same machine."),
+        make("p", {class: "soft"}, open ? "Open to everybody." : "Guarded: token, or a client on the same machine."),
         ...parameters(api, value.parameters || []), ...body(api, value.requestBody),
-        element("h4", {}, "Replies"), ...Object.entries(value.responses).map(([status, item]) => response(api, status, item)));
+        make("h4", {}, "Replies"), ...Object.entries(value.responses).map(([status, item]) => response(api, status, item)));
 }
 
 function show(api) {
     const all = Object.entries(api.paths).flatMap(([path, methods]) =>
         Object.entries(methods).map(([method, value]) => ({path, method, value})));
-    document.getElementById("title").textContent = `${api.info.title} ${api.info.version}: API`;
-    document.getElementById("summary").before(...prose(api.info.description));
-    document.getElementById("contents").append(element("ul", {}, ...all.map(item => element("li", {},
-        element("a", {href: `#${item.value.operationId}`}, `${item.method.toUpperCase()} ${item.path}`)))));
-    document.getElementById("main").append(...api.tags.map(tag => element("section", {}, element("h2", {}, tag.name),
+    $("title").textContent = `${api.info.title} ${api.info.version}: API`;
+    $("summary").before(...prose(api.info.description));
+    $("contents").append(make("ul", {}, ...all.map(item => make("li", {},
+        make("a", {href: `#${item.value.operationId}`}, `${item.method.toUpperCase()} ${item.path}`)))));
+    $("main").append(...api.tags.map(tag => make("section", {}, make("h2", {}, tag.name),
         ...prose(tag.description), ...all.filter(item => item.value.tags[0] === tag.name).map(
             item => operation(api, item.path, item.method, item.value)))));
     if (location.hash)
-        document.getElementById(location.hash.slice(1))?.scrollIntoView();
+        $(location.hash.slice(1))?.scrollIntoView();
 }
 
 fetch("/v2/docs/openapi.json").then(reply => reply.json()).then(show).catch(error =>
-    document.getElementById("main").append(`The document cannot be shown: ${error.message}`));
+    $("main").append(`The document cannot be shown: ${error.message}`));
