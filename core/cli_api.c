@@ -262,8 +262,14 @@ bool bfr_cli_api_wait(struct bfr_cli_api *api, struct pollfd *fds, size_t count,
     return !api->under_way || turn(api);
 }
 
-static bool describe_failure(const struct bfr_cli_api *api, const json_t *json, char *error, size_t room)
+static json_t *read_reply(const struct bfr_cli_api *api)
 {
+    return api->reply_size == 0 ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
+}
+
+static void describe_failure(const struct bfr_cli_api *api, char *error, size_t room)
+{
+    json_t *json = read_reply(api);
     const char *said = json_string_value(json_object_get(json, "error"));
     if (api->ended != CURLE_OK)
         snprintf(error, room, "cannot ask the daemon at %s: %s; is it running there?", api->base,
@@ -271,27 +277,25 @@ static bool describe_failure(const struct bfr_cli_api *api, const json_t *json, 
     else
         snprintf(error, room, "%s: http %ld: %s", api->base, status_of(api),
                  said != NULL ? said : "no API of this kind answers there");
-    return false;
-}
-
-json_t *bfr_cli_api_result(struct bfr_cli_api *api, char *error, size_t room)
-{
-    json_t *json = api->reply_size == 0 ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
-    if (api->ended == CURLE_OK && status_of(api) == 200 && json != NULL)
-        return json;
-    describe_failure(api, json, error, room);
     json_decref(json);
-    return NULL;
 }
 
 bool bfr_cli_api_complete(struct bfr_cli_api *api, char *error, size_t room)
 {
-    if (api->ended == CURLE_OK && status_of(api) == 200)
-        return true;
-    json_t *json = api->reply_size == 0 ? NULL : json_loadb(api->reply, api->reply_size, 0, NULL);
-    describe_failure(api, json, error, room);
-    json_decref(json);
-    return false;
+    bool complete = api->ended == CURLE_OK && status_of(api) == 200;
+    if (!complete)
+        describe_failure(api, error, room);
+    return complete;
+}
+
+json_t *bfr_cli_api_result(struct bfr_cli_api *api, char *error, size_t room)
+{
+    if (!bfr_cli_api_complete(api, error, room))
+        return NULL;
+    json_t *json = read_reply(api);
+    if (json == NULL)
+        describe_failure(api, error, room);
+    return json;
 }
 
 const char *bfr_cli_api_place(const struct bfr_cli_api *api)

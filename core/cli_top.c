@@ -31,7 +31,6 @@ struct top {
     json_t *health, *stats, *earlier;
     uint64_t stats_ns, earlier_ns;
     char trouble[ERROR_MAX]; // "": none
-    unsigned looks;          // that succeeded
     bool changed;            // draw
     bool quit;
 };
@@ -68,7 +67,6 @@ static void finish_look(struct top *top, json_t *stats)
     top->health = top->next_health;
     top->next_health = NULL;
     top->trouble[0] = '\0';
-    top->looks++;
     top->step = IDLE;
     top->changed = true;
 }
@@ -149,7 +147,7 @@ static void show(struct top *top)
 // Two looks, because only two make a rate.
 static int run_once(struct top *top)
 {
-    while (top->looks < 2 && top->trouble[0] == '\0')
+    while (top->earlier == NULL && top->trouble[0] == '\0')
         turn(top, NULL, 0);
     if (top->trouble[0] != '\0') {
         fprintf(stderr, "bytefreezer-receiver: %s\n", top->trouble);
