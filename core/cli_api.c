@@ -200,6 +200,18 @@ void bfr_cli_api_release(char *escaped)
     curl_free(escaped);
 }
 
+bool bfr_cli_api_select(struct bfr_cli_api *api, const char *place, const char *tenant, const char *dataset, char *out,
+                        size_t room)
+{
+    char *tenant_text = bfr_cli_api_escape(api, tenant != NULL ? tenant : "*");
+    char *dataset_text = bfr_cli_api_escape(api, dataset != NULL ? dataset : "*");
+    bool good = tenant_text != NULL && dataset_text != NULL &&
+                snprintf(out, room, "%stenant_id=%s&dataset_id=%s", place, tenant_text, dataset_text) < (int)room;
+    bfr_cli_api_release(tenant_text);
+    bfr_cli_api_release(dataset_text);
+    return good;
+}
+
 // --- one request
 
 static bool begin(struct bfr_cli_api *api, const char *path, const char *body)

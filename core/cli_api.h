@@ -34,6 +34,11 @@ json_t *bfr_cli_api_result(struct bfr_cli_api *api, char *error, size_t room);
 bool bfr_cli_api_complete(struct bfr_cli_api *api, char *error, size_t room);
 const char *bfr_cli_api_place(const struct bfr_cli_api *api); // its URL
 
+// `place`, which ends with '?' or '&', and behind it the query for what is of `tenant` and `dataset`; NULL: any. False: it has no
+// room in `out`, or memory is short.
+bool bfr_cli_api_select(struct bfr_cli_api *api, const char *place, const char *tenant, const char *dataset, char *out,
+                        size_t room);
+
 // `text` as part of a path or a query; free it with bfr_cli_api_release.
 char *bfr_cli_api_escape(struct bfr_cli_api *api, const char *text);
 void bfr_cli_api_release(char *escaped);

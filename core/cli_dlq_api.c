@@ -59,18 +59,14 @@ static void list_letter(struct listing *listing, const json_t *letter)
 // The page behind `cursor` ("": the first). NULL after an error was said.
 static json_t *get_page(struct bfr_cli_api *api, const struct request *request, const char *cursor)
 {
-    char path[2048];
-    char *tenant = bfr_cli_api_escape(api, request->tenant != NULL ? request->tenant : "*");
-    char *dataset = bfr_cli_api_escape(api, request->dataset != NULL ? request->dataset : "*");
-    json_t *page = NULL;
-    if (tenant != NULL && dataset != NULL) {
-        snprintf(path, sizeof path, "/api/v1/dlq/files?limit=1000&tenant_id=%s&dataset_id=%s%s%s", tenant, dataset,
-                 cursor[0] != '\0' ? "&cursor=" : "", cursor);
-        page = bfr_cli_api_call(api, path, NULL);
-    }
-    bfr_cli_api_release(tenant);
-    bfr_cli_api_release(dataset);
-    return page;
+    char place[256], path[2048];
+    bool first = cursor[0] == '\0';
+    snprintf(place, sizeof place, "/api/v1/dlq/files?limit=1000&%s%s%s", first ? "" : "cursor=", cursor,
+             first ? "" : "&");
+    if (bfr_cli_api_select(api, place, request->tenant, request->dataset, path, sizeof path))
+        return bfr_cli_api_call(api, path, NULL);
+    fputs("bytefreezer-receiver: the tenant or the dataset is too long, or memory is short\n", stderr);
+    return NULL;
 }
 
 static int run_ls(struct bfr_cli_api *api, const struct request *request)

@@ -108,17 +108,6 @@ static bool take_bytes(void *arg, const char *bytes, size_t size)
     return false;
 }
 
-static bool make_path(struct bfr_cli_api *api, const struct bfr_watch *watch, char *out, size_t room)
-{
-    char *tenant = bfr_cli_api_escape(api, watch->tenant != NULL ? watch->tenant : "*");
-    char *dataset = bfr_cli_api_escape(api, watch->dataset != NULL ? watch->dataset : "*");
-    bool good = tenant != NULL && dataset != NULL &&
-                snprintf(out, room, "/api/v1/tail?tenant_id=%s&dataset_id=%s", tenant, dataset) < (int)room;
-    bfr_cli_api_release(tenant);
-    bfr_cli_api_release(dataset);
-    return good;
-}
-
 static int say_end(const char *why)
 {
     fprintf(stderr, "bytefreezer-receiver: %s\n", why);
@@ -186,7 +175,8 @@ int bfr_cli_tail_run(const struct bfr_watch *watch)
     signals = bfr_cli_signals_open(numbers);
     follower->watch = watch;
     follower->heard_ns = bfr_clock_now(&bfr_clock_system);
-    if (signals < 0 || !make_path(api, watch, path, sizeof path) || !bfr_cli_api_begin(api, path, take_bytes, follower))
+    if (signals < 0 || !bfr_cli_api_select(api, "/api/v1/tail?", watch->tenant, watch->dataset, path, sizeof path) ||
+        !bfr_cli_api_begin(api, path, take_bytes, follower))
         code = say_end("the tenant or the dataset is too long, or memory is short");
     else
         code = follow(api, follower, signals);
