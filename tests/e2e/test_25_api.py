@@ -2,13 +2,12 @@
 """The API port for operators: who may use it, dead letters of a running daemon, and the commands that work through it."""
 import hashlib
 import json
-import random
 
 import pytest
 
 from support import wire
 from support.api import Api
-from support.letters import write_letters
+from support.letters import bury, clear_the_way, write_letters
 from support.openings import Openings
 from support.outage import QUICK_RETRY, Obstacle
 from support.sender import Sender, batch_name, gzip_batch
@@ -16,26 +15,6 @@ from support.spool import drained
 from support.wait import wait_until
 
 TOKEN = "tell-nobody-5f1c"
-
-
-def bury(lives, receiver, count=5, tenant="acme"):
-    """So many dead letters of a running daemon: the sink has other bytes under their names. "tenant/dataset/name" -> body."""
-    sender, bodies = Sender(receiver.port), {}
-    place = lives.sink / tenant / "web"
-    place.mkdir(parents=True, exist_ok=True)
-    before = receiver.scrape().batches("buried")
-    for number in range(count):
-        body, name = gzip_batch(1, random.Random(number).randbytes(100 * number).hex()), batch_name(tenant, "web")
-        (place / name).write_bytes(b"other bytes")
-        assert sender.post(tenant, "web", body, name).status == 200
-        bodies[f"{tenant}/web/{name}"] = body
-    wait_until(lambda: receiver.scrape().batches("buried") == before + count, "dead letters")
-    return bodies
-
-
-def clear_the_way(lives, bodies):
-    for name in bodies:
-        (lives.sink / name).unlink(missing_ok=True)
 
 
 def names_of(letters):
@@ -233,7 +212,7 @@ def test_planted_secrets_are_seen_nowhere(secretive, build):
 def test_letters_are_listed_shown_counted_and_retried(make_lives, memory):
     lives = make_lives(ack="memory" if memory else "disk", memory=memory)
     receiver = lives.start()
-    bodies, api = bury(lives, receiver), Api(receiver)
+    bodies, api = bury(receiver), Api(receiver)
     letters = api.letters(limit=2)
     assert names_of(letters) == sorted(bodies) and names_of(api.letters()) == sorted(bodies)
     for letter in letters:
@@ -307,7 +286,7 @@ def test_letters_of_a_memory_queue_are_reached_too(make_receiver):
 def test_purged_letters_are_gone_and_their_keys_free(make_lives):
     lives = make_lives()
     receiver = lives.start()
-    bodies, api = bury(lives, receiver), Api(receiver)
+    bodies, api = bury(receiver), Api(receiver)
     victim = sorted(bodies)[2]
     name = victim.rsplit("/", 1)[1]
     assert Sender(receiver.port).post("acme", "web", bodies[victim], name).json()["duplicate"]
@@ -329,7 +308,7 @@ def test_a_tenant_is_erased_held_and_dead_and_nobody_else(make_lives, memory):
     lives = make_lives(ack="memory" if memory else "disk", memory=memory)
     receiver = lives.start()
     api, sender = Api(receiver), Sender(receiver.port)
-    bury(lives, receiver, 2)
+    bury(receiver, 2)
     lives.sink.rename(lives.sink.with_name("away"))
     lives.sink.write_text("no directory: the sink is out")
     for tenant, count in (("acme", 3), ("other", 2)):
@@ -420,7 +399,7 @@ def dlq(build):
 def test_the_commands_work_on_a_running_daemon(make_lives, dlq):
     lives = make_lives(config={"server": {"admin_token": TOKEN}})
     receiver = lives.start()
-    bodies = bury(lives, receiver)
+    bodies = bury(receiver)
     at = ("--api", f"http://127.0.0.1:{receiver.api_port}/")
     env = {"RECEIVER_ADMIN_TOKEN": TOKEN}
     listed = [json.loads(line) for line in dlq("ls", *at, "--json", env=env).stdout.splitlines()]

@@ -2,15 +2,15 @@
 """The OpenAPI document that the daemon serves is true: each page answers as documented, in each way that can be brought about."""
 import hashlib
 import json
-import random
 
 import jsonschema
 import pytest
 
 from support import wire
 from support.api import Api
+from support.letters import bury
 from support.openapi import Document
-from support.outage import QUICK_RETRY
+from support.outage import QUICK_RETRY, Obstacle
 from support.sender import Sender, batch_name, gzip_batch
 from support.wait import wait_until
 
@@ -18,21 +18,9 @@ TOKEN, TENANT_TOKEN = "tell-nobody-77ab", "tenant-token-91"
 ENDLESS = "/api/v1/tail"  # another file's subject: its answer has no end
 
 
-def bury(receiver, count):
-    """Dead letters: the sink has other bytes under their names."""
-    sender = Sender(receiver.port, token=TENANT_TOKEN)
-    place = receiver.sink / "acme/web"
-    place.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        name = batch_name("acme", "web")
-        (place / name).write_bytes(b"other bytes")
-        assert sender.post("acme", "web", gzip_batch(1, random.Random(number).randbytes(50).hex()), name).status == 200
-    receiver.wait_batches("buried", count)
-
-
 def hold(receiver, count):
     """Held batches: another tenant's directory cannot be made."""
-    (receiver.sink / "globex").write_bytes(b"in the way")
+    Obstacle(receiver.sink, "globex")
     sender = Sender(receiver.port, token=TENANT_TOKEN)
     for _ in range(count):
         assert sender.post("globex", "web", gzip_batch(), batch_name("globex", "web")).status == 200
@@ -57,7 +45,7 @@ def rich(build, tmp_path_factory):
             {"plugin": "fs", "directory": str(root / "sink")}])
     receiver.sink = root / "sink"
     receiver.start()
-    bury(receiver, 6)
+    bury(receiver, 6, token=TENANT_TOKEN)
     hold(receiver, 2)
     yield receiver
     receiver.close()

@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 from support.io_shim import Shim
-from support.letters import write_letters
+from support.letters import bury, clear_the_way, write_letters
 from support.receiver import assert_no_report
-from support.sender import Sender, batch_name, gzip_batch
+from support.sender import Sender, gzip_batch
 from support.spool import drained
 from support.spool_reader import Spool
 from support.wait import wait_until
@@ -28,24 +28,11 @@ def dlq(build):
 def conflicts(lives, count=5, tenant="acme"):
     """A stopped daemon with so many dead letters: the sink has other bytes under their names. name -> body."""
     receiver = lives.start()
-    sender, bodies = Sender(receiver.port), {}
-    place = lives.sink / tenant / "web"
-    place.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        body, name = gzip_batch(1, random.Random(number).randbytes(100 * number).hex()), batch_name(tenant, "web")
-        (place / name).write_bytes(b"other bytes")
-        assert sender.post(tenant, "web", body, name).status == 200
-        bodies[f"{tenant}/web/{name}"] = body
-    wait_until(lambda: receiver.scrape().batches("buried") == count, "dead letters")
+    bodies = bury(receiver, count, tenant)
     if lives.options.get("dlq_max_share") != "0":
         wait_until(lambda: len(lives.files("dlq/*.json")) == count, "their files")
     receiver.stop()
     return bodies
-
-
-def clear_the_way(lives, bodies):
-    for name in bodies:
-        (lives.sink / name).unlink(missing_ok=True)
 
 
 def listed(result):

@@ -2,27 +2,20 @@
 """The dashboard in a real browser: what a person sees of a daemon that is well, cut off, full, has dead letters or is gone.
 Every state is photographed into the test's folder."""
 import random
-import time
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from support.browser import Browser, Dashboard
+from support.browser import Dashboard, browser  # noqa: F401
+from support.letters import bury
 from support.load import Load
 from support.outage import QUICK_RETRY, Obstacle
-from support.sender import Sender, batch_name, gzip_batch
+from support.sender import Sender, gzip_batch
 from support.wait import wait_until
 
 TOKEN = "planted-admin-token-77"
 SOON = 5 * 5  # seconds; "within 5 s", five times over
 HOSTILE = "<img src=x onerror=window.witness.push('ran')>\u202eexe.gz"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    made = Browser(tmp_path_factory.mktemp("browser"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -43,19 +36,9 @@ def shown(make_receiver, browser, tmp_path):
     return make
 
 
-def post(receiver, tenant="acme", name=None, size=100):
+def post(receiver, tenant="acme", size=100):
     body = gzip_batch(1, random.randbytes(size // 2).hex())
-    name = (name or batch_name(tenant, "web")).encode().decode("latin-1")  # UTF-8 on the wire
-    return Sender(receiver.port).post(tenant, "web", body, name).status
-
-
-def bury(receiver, tenant, *names):
-    """Dead letters: the store has other bytes under these names."""
-    (receiver.sink / tenant / "web").mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (receiver.sink / tenant / "web" / name).write_bytes(b"other bytes")
-        assert post(receiver, tenant, name) == 200
-    wait_until(lambda: receiver.scrape().batches("buried") >= len(names), "dead letters")
+    return Sender(receiver.port).post(tenant, "web", body).status
 
 
 def photograph(page, name):
@@ -107,7 +90,7 @@ def test_what_flows_what_is_cut_off_and_what_is_gone(shown):
 
 def test_dead_letters_are_for_operators_who_look_first_and_then_decide(shown):
     receiver, page = shown({"server": {"admin_token": TOKEN}})
-    bury(receiver, "acme", f"acme--web--1--{HOSTILE}", "acme--web--2--x.gz", "acme--web--3--x.gz")
+    bury(receiver, names=[f"acme--web--1--{HOSTILE}", "acme--web--2--x.gz", "acme--web--3--x.gz"])
     page.wait_text("letters-count", "3")
     wait_until(lambda: page.shows("token-form"), "the question for the token")
     assert page.texts("#letters li") == [] and page.text("verdict-title") != ""
@@ -198,7 +181,7 @@ def test_pictures_of_every_state(shown, browser, tmp_path):
     page.wait_turns(2)
     photograph(page, "healthy")
     page.check_readable(1280, 768, 360, 320)
-    bury(receiver, "acme", f"acme--web--1--{HOSTILE}", *(f"acme--web--170000000000000000{n}--ndjson.gz" for n in range(5)))
+    bury(receiver, names=[f"acme--web--1--{HOSTILE}", *(f"acme--web--170000000000000000{n}--ndjson.gz" for n in range(5))])
     page.wait_turns(1)
     page.shoot("token")
     page.fill("#token", TOKEN)

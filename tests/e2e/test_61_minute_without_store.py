@@ -4,22 +4,13 @@ import random
 import threading
 import time
 
-import pytest
-
-from support.browser import Browser, Dashboard
+from support.browser import Dashboard, browser  # noqa: F401
 from support.s3_fixtures import *  # noqa: F401,F403
 from support.sender import Sender, gzip_batch
 
 BEGINS_EARLY = True  # it only waits
 SOON = 5 * 5  # seconds; "within 5 s", five times over
 PACE = 0.05  # seconds between two batches, so that ten minutes of them fit into the store's memory
-
-
-@pytest.fixture
-def browser(tmp_path):
-    made = Browser(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_minute_without_the_store_is_told_and_costs_only_room(make_receiver, browser, tmp_path, s3_store, bucket, pytestconfig):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -73,6 +74,14 @@ class Browser:
 
     def close(self):
         self.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One for each module that imports it."""
+    made = Browser(tmp_path_factory.mktemp("browser"))
+    yield made
+    made.close()
 
 
 class Dashboard:

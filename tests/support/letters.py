@@ -1,11 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead letters as files, written as FORMAT.md and the API have them: many of them, fast."""
+"""Dead letters: a daemon's own, and files as FORMAT.md and the API have them: many of them, fast."""
 import hashlib
 import json
 import pathlib
+import random
 
-from support.sender import gzip_batch
+from support.sender import Sender, batch_name, gzip_batch
 from support.spool_reader import crc32c
+
+
+def bury(receiver, count=5, tenant="acme", names=None, token=None):
+    """So many dead letters of a running daemon, or with these names: its sink, a directory, has other bytes under them.
+    "tenant/web/name" -> body."""
+    sender, bodies, before = Sender(receiver.port, token), {}, receiver.scrape().batches("buried")
+    place = receiver.sink / tenant / "web"
+    place.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names or [batch_name(tenant, "web") for _ in range(count)]):
+        body = gzip_batch(1, random.Random(number).randbytes(100 * number).hex())
+        (place / name).write_bytes(b"other bytes")
+        wire_name = name.encode().decode("latin-1")  # UTF-8 on the wire
+        assert sender.post(tenant, "web", body, wire_name).status == 200
+        bodies[f"{tenant}/web/{name}"] = body
+    receiver.wait_batches("buried", before + len(bodies))
+    return bodies
+
+
+def clear_the_way(lives, bodies):
+    """What was buried may be stored."""
+    for name in bodies:
+        (lives.sink / name).unlink(missing_ok=True)
 
 
 def write_letters(directory, count, tenant="acme", dataset="web", first=1, sink="fs", reason="rejected"):
